@@ -1,0 +1,88 @@
+"""Attempts: one execution of a run, with what it read and wrote.
+
+A run's events are sorted by (eventTime, OTHER < START < RUNNING < terminal). A START after a terminal opens the next attempt;
+a repeated START without a terminal does not.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Literal
+
+from lineage.datasets import DatasetId, JobId
+from lineage.partitions import UNKNOWN, Partition
+from lineage.timestamps import AFTER, BEFORE
+
+State = Literal["COMPLETE", "FAIL", "ABORT", "OPEN"]
+
+How = Literal["observed", "declared", "inferred"]
+"""How we know a read or write: the producer said it, a person declared it, or we widened because nobody said."""
+
+
+class Mode(enum.Enum):
+    """What a write does to what was there."""
+
+    OVERWRITE = "overwrite"
+    APPEND = "append"
+    MERGE = "merge"
+    DROP = "drop"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A dataset and one of its partitions. ``known``: the partition is named, or the whole of an unpartitioned dataset."""
+
+    dataset: DatasetId
+    partition: Partition = UNKNOWN
+    known: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.dataset}@{self.partition}"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One cell read. ``versioned`` reads are at most SUSPECT. ``at`` and ``ignoring`` are for undo: what was visible then."""
+
+    cell: Cell
+    how: How = "observed"
+    reason: str = ""
+    versioned: bool = False
+    at: tuple[int, int] | None = None
+    ignoring: frozenset[tuple[str, int]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One cell written, and how."""
+
+    cell: Cell
+    mode: Mode = Mode.UNKNOWN
+    how: How = "observed"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One execution: ``start``/``end`` in nanoseconds UTC, BEFORE and AFTER where nobody reported them."""
+
+    run_id: str
+    number: int
+    job: JobId
+    start: int = BEFORE
+    end: int = AFTER
+    state: State = "OPEN"
+    reads: tuple[Read, ...] = ()
+    writes: tuple[Write, ...] = ()
+    nominal: tuple[int, int] | None = None
+    partition_key: str | None = None
+    code_version: str | None = None
+    aliases: tuple[JobId, ...] = ()
+    """Other jobs that reported under the same run id."""
+    kind: Literal["run", "revert", "purge", "undo"] = "run"
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.run_id, self.number

@@ -1,0 +1,72 @@
+"""What people declared about datasets and edges. Only what is declared or observed convicts or cleanses.
+
+Patterns are globs over ``NAMESPACE/NAME``; ``*`` crosses ``/``. Later dataset rules override earlier ones key by key; for
+edges the last match wins.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from lineage.datasets import DatasetId, JobId
+from lineage.partitions import Layout
+from lineage.windows import Window
+
+WriteWord = Literal["overwrite", "append", "merge"]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRule:
+    """One ``[[dataset]]`` entry; None where it says nothing."""
+
+    match: str
+    location: str | None = None
+    partition: Layout | Literal[False] | None = None
+    nominal: bool | None = None
+    write: WriteWord | None = None
+    serving: bool | None = None
+    owners: tuple[str, ...] | None = None
+    protected: bool | None = None
+    format: str | None = None
+    pointer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRule:
+    """One ``[[edge]]`` entry: which partitions a job reads, relative to the one it writes."""
+
+    job: str
+    reads: str
+    window: Window | None = None
+    until: Literal["latest"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Declarations:
+    """All that the configuration says about lineage. ``skew`` is ε, in nanoseconds."""
+
+    datasets: tuple[DatasetRule, ...] = ()
+    edges: tuple[EdgeRule, ...] = ()
+    skew: int = 0
+    _memo: dict[DatasetId, DatasetRule] = field(default_factory=dict, compare=False, repr=False)
+
+    def dataset(self, dataset: DatasetId) -> DatasetRule:
+        """What is declared about a dataset, merged key by key."""
+        if (found := self._memo.get(dataset)) is not None:
+            return found
+        merged = DatasetRule(match=str(dataset))
+        for rule in self.datasets:
+            if fnmatchcase(str(dataset), rule.match.rstrip("/")):
+                said = {key.name: getattr(rule, key.name) for key in fields(rule) if key.name != "match"}
+                merged = replace(merged, **{key: value for key, value in said.items() if value is not None})
+        self._memo[dataset] = merged
+        return merged
+
+    def edge(self, job: JobId, dataset: DatasetId) -> EdgeRule | None:
+        """What is declared about a job's reads of a dataset."""
+        for rule in reversed(self.edges):
+            if fnmatchcase(str(job), rule.job) and fnmatchcase(str(dataset), rule.reads.rstrip("/")):
+                return rule
+        return None

@@ -1,0 +1,40 @@
+"""What can go wrong while reading lineage.
+
+LineageError
+├── SourceUnreadable   a file, folder, glob or URL that cannot be read as lineage at all
+├── PartitionError     a partition, layout or window that makes no sense, or does not fit the layout declared for it
+└── FaultError         a choice of fault that matches nothing, or more than one job
+    └── AmbiguousJob   several jobs match; carries the candidates
+"""
+
+from __future__ import annotations
+
+
+class LineageError(Exception):
+    """Something about the lineage that the person at the keyboard can act on."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class SourceUnreadable(LineageError):
+    """A lineage source that cannot be opened or is not lineage."""
+
+
+class PartitionError(LineageError):
+    """A partition, layout or window that cannot be understood."""
+
+
+class FaultError(LineageError):
+    """A choice of fault that does not choose."""
+
+
+class AmbiguousJob(FaultError):
+    """More than one job matches the name given."""
+
+    def __init__(self, name: str, candidates: tuple[str, ...]) -> None:
+        listed = "\n".join(f"  {candidate}" for candidate in candidates)
+        super().__init__(f"{len(candidates)} jobs match {name!r}:\n{listed}", "give --job one of these, or a glob with *")
+        self.candidates = candidates

@@ -1,0 +1,212 @@
+"""Plans: the ordered actions of one phase as a value, named by the hash of what it will do.
+
+Every action carries what must still be true before it acts (``requires``) and says how it is taken back; the executor in
+``incident`` performs exactly these actions and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import rfc8785
+
+from lineage.attempts import Cell
+from lineage.datasets import DatasetId
+from lineage.partitions import parse_partition
+
+Phase = Literal["revert", "purge", "backfill", "undo"]
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """The top of a key's version list as planned. ``is_marker``: it is a delete marker, the key is absent."""
+
+    version_id: str
+    etag: str
+    is_marker: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PutMarker:
+    """Cover the current object with a delete marker. Every version stays. Undone by removing that marker by its version id."""
+
+    bucket: str
+    key: str
+    requires: Requirement
+    size: int
+    cell: str
+    op: Literal["put-marker"] = "put-marker"
+
+
+@dataclass(frozen=True, slots=True)
+class CopyVersion:
+    """Make an older version current by a server-side copy. Undone by removing the copy by its version id."""
+
+    bucket: str
+    key: str
+    requires: Requirement
+    source_version_id: str
+    source_etag: str
+    size: int
+    cell: str
+    op: Literal["copy-version"] = "copy-version"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveMarkers:
+    """Remove the delete markers above a good version, newest first. Undone by putting one marker back."""
+
+    bucket: str
+    key: str
+    requires: Requirement
+    version_ids: tuple[str, ...]
+    uncovers: str
+    size: int
+    cell: str
+    op: Literal["remove-markers"] = "remove-markers"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveOwn:
+    """Undo: remove the one version (marker or copy) that we made, named by its id, uncovering the version beneath."""
+
+    bucket: str
+    key: str
+    requires: Requirement
+    uncovers: str | None
+    size: int
+    cell: str
+    op: Literal["remove-own"] = "remove-own"
+
+
+@dataclass(frozen=True, slots=True)
+class RunJob:
+    """Backfill: have a job make cells again. ``start``/``end`` are RFC 3339, end exclusive, empty when unknown."""
+
+    job: str
+    partition: str
+    start: str
+    end: str
+    cells: tuple[str, ...]
+    wave: int
+    command: tuple[str, ...]
+    op: Literal["run-job"] = "run-job"
+
+
+ObjectAction = PutMarker | CopyVersion | RemoveMarkers | RemoveOwn
+Action = ObjectAction | RunJob
+
+_ACTIONS: dict[str, type[Any]] = {
+    "put-marker": PutMarker,
+    "copy-version": CopyVersion,
+    "remove-markers": RemoveMarkers,
+    "remove-own": RemoveOwn,
+    "run-job": RunJob,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Something that would have been in the plan and is not: ``what`` by name, and why. ``code`` is for scripts."""
+
+    what: str
+    why: str
+    code: str = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """A cell that a plan answers for, even where nothing had to be done. ``leaves``: what is current there afterwards."""
+
+    namespace: str
+    name: str
+    partition: str
+    known: bool
+    leaves: Literal["nothing", "data"]
+
+    @classmethod
+    def of(cls, cell: Cell, leaves: Literal["nothing", "data"]) -> PlannedCell:
+        return cls(*cell.dataset, str(cell.partition), cell.known, leaves)
+
+    @property
+    def cell(self) -> Cell:
+        return Cell(DatasetId(self.namespace, self.name), parse_partition(self.partition), self.known)
+
+    def __str__(self) -> str:
+        return str(self.cell)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One phase's ordered actions.
+
+    ``previous`` is the id of the incident's last applied or undone plan, so that the same purge after an undo is a new plan.
+    ``target`` is the plan taken back, for phase "undo". Each action names its cell as ``str(cells[i])``.
+    ``buckets`` maps each bucket to its versioning state as planned.
+    """
+
+    incident: str
+    phase: Phase
+    revision: str
+    actions: tuple[Action, ...]
+    cells: tuple[PlannedCell, ...] = ()
+    previous: str | None = None
+    target: str | None = None
+    buckets: tuple[tuple[str, str], ...] = ()
+    refused: tuple[Refusal, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """``purge-3f9a1c0b72de``: the phase and the hash of everything the plan will do. Not the time, nor the refusals."""
+        return f"{self.phase}-{hashlib.sha256(rfc8785.dumps(self.body())).hexdigest()[:12]}"
+
+    def body(self) -> dict[str, Any]:
+        """What the hash covers, as plain JSON."""
+        return {
+            "incident": self.incident,
+            "phase": self.phase,
+            "revision": self.revision,
+            "previous": self.previous,
+            "target": self.target,
+            "cells": [asdict(cell) for cell in self.cells],
+            "buckets": [list(pair) for pair in self.buckets],
+            "actions": [_plain(asdict(action)) for action in self.actions],
+        }
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the objects that the plan touches."""
+        return sum(0 if isinstance(action, RunJob) else action.size for action in self.actions)
+
+    @classmethod
+    def from_body(cls, body: dict[str, Any], refused: tuple[Refusal, ...] = (), warnings: tuple[str, ...] = ()) -> Plan:
+        """The plan whose body this is. Raises KeyError or TypeError when it is none."""
+        return cls(
+            incident=body["incident"],
+            phase=body["phase"],
+            revision=body["revision"],
+            actions=tuple(_action(raw) for raw in body["actions"]),
+            cells=tuple(PlannedCell(**raw) for raw in body["cells"]),
+            previous=body["previous"],
+            target=body["target"],
+            buckets=tuple((name, state) for name, state in body["buckets"]),
+            refused=refused,
+            warnings=warnings,
+        )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, tuple | list) else value
+
+
+def _action(raw: dict[str, Any]) -> Action:
+    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
+    if "requires" in fields:
+        fields["requires"] = Requirement(**fields["requires"])
+    made: Action = _ACTIONS[fields["op"]](**fields)
+    return made

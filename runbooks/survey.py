@@ -1,0 +1,84 @@
+"""What the storage held when it was looked at. Values only; the adapters in ``incident.storage`` make them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from lineage.attempts import Cell
+
+Versioning = Literal["Enabled", "Suspended", "Off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a cell lies: a bucket and a non-empty prefix that ends at a ``/``."""
+
+    bucket: str
+    prefix: str
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVersion:
+    """One version of one key. ``size`` in bytes; ``last_modified`` in nanoseconds UTC as the server says, often whole seconds."""
+
+    key: str
+    version_id: str
+    etag: str
+    size: int
+    last_modified: int
+    is_marker: bool = False
+    storage_class: str = "STANDARD"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyHistory:
+    """All versions of one key, newest first as the server lists them."""
+
+    key: str
+    versions: tuple[ObjectVersion, ...]
+
+    @property
+    def top(self) -> ObjectVersion:
+        return self.versions[0]
+
+    @property
+    def current(self) -> ObjectVersion | None:
+        """The object a plain read gets; None when a delete marker is on top."""
+        return None if self.top.is_marker else self.top
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """A lifecycle rule that removes noncurrent versions under ``prefix`` after ``days``."""
+
+    prefix: str
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class BucketState:
+    """What must be known of a bucket before anything in it is changed."""
+
+    bucket: str
+    versioning: Versioning
+    expiries: tuple[Expiry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CellSurvey:
+    """One cell as found in storage: the keys under its prefix, sorted, each with its versions."""
+
+    cell: Cell
+    target: Target
+    bucket: BucketState
+    keys: tuple[KeyHistory, ...]
+
+    @property
+    def objects(self) -> tuple[ObjectVersion, ...]:
+        """The current objects."""
+        return tuple(key.current for key in self.keys if key.current is not None)
