@@ -1,0 +1,27 @@
+"""The choice of a fault as the command line gives it; ``lineage`` makes sense of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FaultOptions:
+    """CONTRACT "Choosing the fault". Different selectors intersect, repeats of one unite."""
+
+    job: str | None = None
+    nominal: str | None = None
+    since: str | None = None
+    until: str | None = None
+    runs: tuple[str, ...] = ()
+    code_versions: tuple[str, ...] = ()
+    cells: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    lineage: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """No selector at all: the fault is not known yet."""
+        return not (
+            self.job or self.nominal or self.since or self.until or self.runs or self.code_versions or self.cells or self.columns
+        )
