@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from lineage.attempts import Cell
+from lineage.attempts import Attempt, Cell, Mode, Read, Write
+from lineage.datasets import Identities, JobId
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +27,28 @@ class Effect:
     complete: bool
     leaves: Literal["nothing", "data"]
     undoes: str | None = None
+
+
+def as_attempts(effects: Iterable[Effect], identities: Identities) -> list[Attempt]:
+    """Effects as attempts: a revert overwrites, a purge drops, an undo writes again what was visible before what it undoes."""
+    made: list[Attempt] = []
+    begun: dict[tuple[str, Cell], Attempt] = {}
+    for number, effect in enumerate(sorted(effects, key=lambda one: (one.start, one.end, one.plan_id, str(one.cell)))):
+        cell = replace(effect.cell, dataset=identities.find(effect.cell.dataset))
+        reads: tuple[Read, ...] = ()
+        if effect.undoes is not None and (undone := begun.get((effect.undoes, cell))) is not None:
+            reads = (Read(cell, at=(undone.start, undone.start), ignoring=frozenset({undone.key})),)
+        attempt = Attempt(
+            run_id=effect.plan_id,
+            number=number,
+            job=JobId("incident", effect.kind),
+            start=effect.start,
+            end=effect.end,
+            state="COMPLETE" if effect.complete else "FAIL",
+            reads=reads,
+            writes=(Write(cell, Mode.DROP if effect.leaves == "nothing" else Mode.OVERWRITE),),
+            kind=effect.kind,
+        )
+        begun[effect.plan_id, cell] = attempt
+        made.append(attempt)
+    return made

@@ -12,7 +12,6 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-
 from urllib.parse import quote, unquote
 
 from lineage.errors import PartitionError

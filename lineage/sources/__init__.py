@@ -1,1 +1,55 @@
+"""Where lineage comes from, behind one port: a source yields events and says what it could not use.
 
+``read`` takes the words of ``--lineage`` or the configuration. A new kind of source is one file here and one branch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO, Protocol
+
+from lineage.errors import SourceUnreadable
+from lineage.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A line (1-based; 0 for a whole file) that was not used, or not fully, and why."""
+
+    source: str
+    line: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Problems:
+    """What could not be used. ``skipped`` lines gave no event; ``noted`` ones gave one that lacks something."""
+
+    skipped: list[Skipped] = field(default_factory=list)
+    noted: list[Skipped] = field(default_factory=list)
+
+
+class Remote(Protocol):
+    """Reads objects for sources with a URL; ``incident`` supplies one, so that this package needs no cloud library."""
+
+    def names(self, url: str) -> Iterable[str]:
+        """The URLs of the objects at, or below, a URL."""
+
+    def open(self, url: str) -> BinaryIO:
+        """An object's bytes as a stream."""
+
+
+def read(
+    sources: Iterable[str], problems: Problems, *, remote: Remote | None = None, progress: Callable[[str], None] = lambda _: None
+) -> Iterator[Event]:
+    """Every usable event of the sources. Raises SourceUnreadable when a source is not there at all; read-only."""
+    from lineage.sources import openlineage
+
+    for source in sources:
+        scheme = source.partition(":")[0].lower() if ":" in source else ""
+        if scheme in {"marquez+http", "marquez+https", "dbt", "http", "https"}:
+            raise SourceUnreadable(
+                f"lineage source {source!r}: {scheme}: is not supported yet", "give OpenLineage files, folders, globs or s3://…"
+            )
+        yield from openlineage.read(source, problems, remote=remote, progress=progress)

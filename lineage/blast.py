@@ -1,0 +1,246 @@
+"""From a history and a fault to the blast radius: states, since, exposure, explanations, and what we cannot know."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from lineage.attempts import Cell, How
+from lineage.blast_radius import BlastRadius, Exposure, Gap, Hop, Reached, ReachedAttempt, ReachedCell
+from lineage.datasets import DatasetId, JobId
+from lineage.fault import Fault, Fix, Seeds, choose
+from lineage.graph import DependencyGraph
+from lineage.history import History
+from lineage.partitions import covers, overlap, same
+from lineage.taint import Sweep, Taint, WriteAt, spread
+
+
+def blast(history: History, fault: Fault, fix: Fix | None = None) -> BlastRadius:
+    """The blast radius of a fault. Raises FaultError when the fault chooses nothing."""
+    seeds = choose(history, fault, fix)
+    sweep = Sweep(history)
+    taint = spread(sweep, seeds)
+    graph = DependencyGraph(history)
+    cells = _Cells(history, sweep, taint).reached()
+    attempts = tuple(
+        sorted(
+            (_attempt(history, taint, index) for index in taint.may | {at[0] for at in seeds.writes}),
+            key=lambda one: (one.distance, one.start, one.job, one.run_id, one.number),
+        )
+    )
+    dirty = {reached.cell.dataset for reached in cells if reached.state != "CLEANED"}
+    ran = {one.job for one in attempts}
+    return BlastRadius(
+        fault=_echo(history, fault, seeds),
+        attempts=attempts,
+        cells=cells,
+        gaps=tuple(_gaps(history, fault, seeds, taint)),
+        at_risk=tuple(sorted({job for dataset in dirty for job in graph.readers(dataset)} - ran)),
+        static_datasets=len(graph.downstream_datasets(seeds.jobs or _seed_jobs(history, seeds), seeds.datasets)),
+    )
+
+
+def _seed_jobs(history: History, seeds: Seeds) -> tuple[JobId, ...]:
+    return () if seeds.datasets else tuple({history.attempts[index].job for index in seeds.must | seeds.may.keys()})
+
+
+def _echo(history: History, fault: Fault, seeds: Seeds) -> dict[str, Any]:
+    certain = len(seeds.must) + len({at[0] for at, sure in seeds.writes.items() if sure} - seeds.must)
+    return {
+        **fault.to_json(),
+        "words": seeds.words,
+        "matched": seeds.count,
+        "suspect": seeds.count - certain,
+        "jobs": [str(job) for job in seeds.jobs],
+        "events": history.events,
+    }
+
+
+def _attempt(history: History, taint: Taint, index: int) -> ReachedAttempt:
+    one = history.attempts[index]
+    certain = index in taint.must or any(at[0] == index for at in taint.must_writes)
+    return ReachedAttempt(
+        run_id=one.run_id,
+        number=one.number,
+        job=one.job,
+        state="TAINTED" if certain else "SUSPECT",
+        start=one.start,
+        end=one.end,
+        distance=taint.distances.get(index, 0),
+        reason=None if certain else _why_suspect(history, taint, index),
+    )
+
+
+def _why_suspect(history: History, taint: Taint, index: int) -> str:
+    """Why an attempt is only SUSPECT, in a sentence about the nearest thing we do not know."""
+    if index in taint.reasons:
+        return taint.reasons[index]
+    cause = taint.causes.get(index)
+    if cause is None:
+        return "wrote a cell that overlaps the one named"
+    writer = history.attempts[cause.write[0]]
+    write = writer.writes[cause.write[1]]
+    if cause.write not in taint.must_writes:
+        return f"read {write.cell}, whose writer {writer.job} is itself SUSPECT"
+    if cause.read.reason:
+        return cause.read.reason
+    if write.reason:
+        return f"{writer.job} {write.reason}"
+    if not write.cell.known:
+        return f"{writer.job} does not say which partition of {write.cell.dataset} it wrote"
+    if writer.state != "COMPLETE":
+        return f"{writer.job} did not complete ({writer.state}), so it may or may not have written {write.cell}"
+    if not same(write.cell.partition, cause.read.cell.partition):
+        return f"read {cause.read.cell}, which only overlaps {write.cell}"
+    return f"{write.cell} was written again at about the time it was read"
+
+
+class _Cells:
+    """The states of the cells that may-tainted writes wrote."""
+
+    def __init__(self, history: History, sweep: Sweep, taint: Taint) -> None:
+        self.history, self.sweep, self.taint = history, sweep, taint
+        self.skew = history.declarations.skew
+        self.by_dataset: dict[DatasetId, list[WriteAt]] = defaultdict(list)
+        for at in sorted(taint.may_writes):
+            self.by_dataset[self._cell(at).dataset].append(at)
+
+    def reached(self) -> tuple[ReachedCell, ...]:
+        found: dict[tuple[DatasetId, str], ReachedCell] = {}
+        for writes in self.by_dataset.values():
+            for at in writes:
+                cell = self._cell(at)
+                key = (cell.dataset, str(cell.partition))
+                if key not in found or (cell.known and not found[key].cell.known):
+                    found[key] = self._reached(cell, writes)
+        return tuple(found[key] for key in sorted(found))
+
+    def _cell(self, at: WriteAt) -> Cell:
+        return self.sweep.attempts[at[0]].writes[at[1]].cell
+
+    def _reached(self, cell: Cell, tainted: Iterable[WriteAt]) -> ReachedCell:
+        here = [at for at in tainted if overlap(self._cell(at).partition, cell.partition)]
+        attempts = [self.sweep.attempts[at[0]] for at in here]
+        first = min(here, key=lambda at: (self.taint.distances.get(at[0], 0), self.sweep.attempts[at[0]].start, at))
+        state = self._state(cell, here)
+        runs = [one for one in attempts if one.kind == "run"]
+        exact = [self.sweep.attempts[at[0]] for at in here if self._cell(at).partition == cell.partition]
+        nominal = [one.nominal for one in exact if one.nominal is not None]
+        return ReachedCell(
+            cell=cell,
+            state=state,
+            since=min(one.start for one in attempts),
+            exposure=tuple(sorted({self._exposure(cell, at) for at in here}, key=lambda one: (one.start, one.until or 0))),
+            serving=self.history.serving(cell.dataset),
+            owners=self.history.owned_by(cell.dataset),
+            path=self._path(first),
+            reason=self._why(cell, here) if state == "SUSPECT" else None,
+            writers=tuple(sorted({one.job for one in runs})),
+            open_writer=any(one.state == "OPEN" for one in runs),
+            nominal=max(nominal) if nominal else None,
+        )
+
+    def _state(self, cell: Cell, here: list[WriteAt]) -> Reached:
+        if any(self._certainly_bad(cell, at) for at in here):
+            return "TAINTED"
+        return "CLEANED" if all(self._cleansed(cell, at) is not None for at in here) else "SUSPECT"
+
+    def _certainly_bad(self, cell: Cell, at: WriteAt) -> bool:
+        """A must-tainted COMPLETE write of exactly this cell, that nobody may have written over."""
+        writer, write = self.sweep.attempts[at[0]], self.sweep.attempts[at[0]].writes[at[1]]
+        if at not in self.taint.must_writes or writer.state != "COMPLETE" or not write.cell.known or not cell.known:
+            return False
+        if not same(write.cell.partition, cell.partition):
+            return False
+        return not any(
+            one.end >= writer.start - self.skew and one.attempt != at[0] and one.write.mode.value != "append"
+            for part, writes in self.sweep.writes[cell.dataset].items()
+            if overlap(part, cell.partition)
+            for one in writes
+        )
+
+    def _cleansed(self, cell: Cell, at: WriteAt) -> int | None:
+        """When the first clean cleansing write after this one began to hold over what both share; None when there is none."""
+        writer, write = self.sweep.attempts[at[0]], self.sweep.attempts[at[0]].writes[at[1]]
+        ends = [
+            one.end
+            for part, writes in self.sweep.cleansing.get(cell.dataset, {}).items()
+            if covers(part, cell.partition, write.cell.partition)
+            for one in writes
+            if writer.end + self.skew <= one.start and one.attempt != at[0] and not self._tainted(one.attempt, one.write.cell)
+        ]
+        return min(ends, default=None)
+
+    def _tainted(self, attempt: int, cell: Cell) -> bool:
+        numbers = (number for number, write in enumerate(self.sweep.attempts[attempt].writes) if write.cell == cell)
+        return any((attempt, number) in self.taint.may_writes for number in numbers)
+
+    def _exposure(self, cell: Cell, at: WriteAt) -> Exposure:
+        return Exposure(self.sweep.attempts[at[0]].start, self._cleansed(cell, at))
+
+    def _why(self, cell: Cell, here: list[WriteAt]) -> str:
+        """Why the cell is only SUSPECT."""
+        open_writes = [at for at in here if self._cleansed(cell, at) is None]
+        at = next((one for one in open_writes if one in self.taint.must_writes), open_writes[0])
+        writer = self.sweep.attempts[at[0]]
+        write = writer.writes[at[1]]
+        if at not in self.taint.must_writes:
+            return f"{writer.job} may have been reached: {_why_suspect(self.history, self.taint, at[0])}"
+        if write.reason:
+            return f"{writer.job} {write.reason}"
+        if not write.cell.known:
+            return f"{writer.job} does not say which partition of {cell.dataset} it wrote"
+        if writer.state != "COMPLETE":
+            return f"{writer.job} did not complete ({writer.state}), so it may or may not have written this"
+        return "written again since, but not by what certainly replaces all of it"
+
+    def _path(self, at: WriteAt) -> tuple[Hop, ...]:
+        """The shortest chain of attempts from a seed to this write."""
+        hops: list[Hop] = []
+        seen: set[int] = set()
+        while at[0] not in seen:
+            seen.add(at[0])
+            writer = self.sweep.attempts[at[0]]
+            write = writer.writes[at[1]]
+            cause = self.taint.causes.get(at[0])
+            how: How = _weakest(write.how, cause.read.how if cause is not None else "observed")
+            hops.append(Hop(writer.run_id, writer.number, writer.job, write.cell, how))
+            if cause is None:
+                break
+            at = cause.write
+        return tuple(reversed(hops))
+
+
+def _weakest(left: How, right: How) -> How:
+    order: tuple[How, ...] = ("observed", "declared", "inferred")
+    return max(left, right, key=order.index)
+
+
+def _gaps(history: History, fault: Fault, seeds: Seeds, taint: Taint) -> list[Gap]:
+    """What we could not know about what was reached, once for each job and dataset."""
+    gaps: dict[tuple[str, str], Gap] = {}
+
+    def add(gap: Gap) -> None:
+        gaps.setdefault((str(gap.subject), gap.reason), gap)
+
+    for job in seeds.jobs if seeds.may else ():
+        add(Gap(job, "job", f"{len(seeds.may)} attempts: {next(iter(seeds.may.values()))}; they count as SUSPECT"))
+    if fault.columns:
+        for job in seeds.jobs:
+            add(Gap(job, "job", f"column lineage is not followed yet, so column {', '.join(fault.columns)} narrows nothing"))
+    for index in sorted(taint.may):
+        one = history.attempts[index]
+        if one.kind != "run":
+            continue
+        for write in one.writes:
+            if write.how == "inferred":
+                add(Gap(one.job, "job", f"an attempt {write.reason}"))
+            elif not write.cell.known:
+                add(Gap(one.job, "job", f"does not say which partition of {write.cell.dataset} it writes"))
+        for read in one.reads:
+            if not read.cell.known and read.reason and read.how != "declared":
+                add(Gap(one.job, "job", read.reason if read.how == "observed" else f"an attempt {read.reason}"))
+        if one.state == "OPEN":
+            add(Gap(one.job, "job", f"run {one.run_id} never reported its end"))
+    return [gap for _, gap in sorted(gaps.items())]

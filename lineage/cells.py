@@ -1,0 +1,141 @@
+"""Which cells an attempt read and wrote, and how.
+
+The partition is decided by the first that applies: the event's subset, the producer's own partition key (outputs only: a consumer's
+key is not its input's), the suffix of the dataset's name, a version, a declared window (inputs), the nominal time for outputs
+declared so; else ``*``. An input is never assumed to be the nominal day.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from lineage.attempts import Attempt, Cell, How, Mode, Read, Write
+from lineage.datasets import DatasetId, Identities
+from lineage.declarations import Declarations, EdgeRule
+from lineage.errors import PartitionError
+from lineage.events import DatasetRef
+from lineage.partitions import BARE, Grain, Layout, Partition, Period, floor, parse_partition, partition
+from lineage.timestamps import to_datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Resolves what events name into cells. ``tables``: datasets that their producer says are unpartitioned."""
+
+    declarations: Declarations
+    identities: Identities
+    tables: frozenset[DatasetId]
+
+    def resolve(self, attempt: Attempt, inputs: list[DatasetRef], outputs: list[DatasetRef]) -> Attempt:
+        """The attempt with its reads and writes."""
+        writes: dict[tuple[DatasetId, Partition], Write] = {}
+        for reference, dataset in self._naming(outputs):
+            mode = self._mode(reference, dataset)
+            for cell, how in self._written(reference, dataset, attempt):
+                before = writes.get((dataset, cell.partition))
+                if before is None or mode is not Mode.UNKNOWN:
+                    writes[dataset, cell.partition] = Write(cell, mode, how)
+        made = tuple(writes.values())
+        reads = [read for reference, dataset in self._naming(inputs) for read in self._read(reference, dataset, attempt, made)]
+        reads += [Read(write.cell, write.how, "a merge reads what it writes") for write in made if write.mode is Mode.MERGE]
+        return replace(attempt, reads=tuple(dict.fromkeys(reads)), writes=made)
+
+    def unpartitioned(self, dataset: DatasetId) -> bool:
+        """By configuration, or by the producer's word."""
+        declared = self.declarations.dataset(dataset).partition
+        return declared is False or (declared is None and dataset in self.tables)
+
+    def _naming(self, references: list[DatasetRef]) -> list[tuple[DatasetRef, DatasetId]]:
+        """References with their datasets, less those that name no partition where another event of the attempt does."""
+        found = [(reference, self.identities.find(reference.dataset)) for reference in references]
+        named = {dataset for reference, dataset in found if reference.partitions}
+        return [(reference, dataset) for reference, dataset in found if reference.partitions or dataset not in named]
+
+    def _layout(self, dataset: DatasetId) -> Layout | None:
+        declared = self.declarations.dataset(dataset).partition
+        return declared if isinstance(declared, Layout) else None
+
+    def _written(self, reference: DatasetRef, dataset: DatasetId, attempt: Attempt) -> list[tuple[Cell, How]]:
+        rule, layout = self.declarations.dataset(dataset), self._layout(dataset)
+        if reference.partitions:
+            return [(Cell(dataset, _fitted(layout, part), known=True), "observed") for part in reference.partitions]
+        if self.unpartitioned(dataset):
+            return [(Cell(dataset, known=True), "observed" if rule.partition is None else "declared")]
+        try:
+            if attempt.partition_key is not None:
+                return [(Cell(dataset, _fitted(layout, parse_partition(attempt.partition_key)), known=True), "observed")]
+            if rule.nominal and attempt.nominal is not None and layout is not None and layout.grain is not None:
+                return [(Cell(dataset, layout.of(floor(to_datetime(attempt.nominal[0]), layout.grain)), known=True), "declared")]
+        except PartitionError:
+            pass  # a key that is no partition leaves the partition unknown
+        return [(Cell(dataset), "observed")]
+
+    def _mode(self, reference: DatasetRef, dataset: DatasetId) -> Mode:
+        if reference.lifecycle in {"DROP", "TRUNCATE"}:
+            return Mode.DROP
+        declared = self.declarations.dataset(dataset).write
+        if declared is not None:
+            return Mode(declared)
+        match reference.materialized:
+            case "table" | "seed" | "view":
+                return Mode.OVERWRITE
+            case "incremental":
+                return Mode.APPEND if reference.strategy == "append" else Mode.MERGE
+            case "snapshot":
+                return Mode.MERGE
+            case _:
+                return Mode.UNKNOWN
+
+    def _read(self, reference: DatasetRef, dataset: DatasetId, attempt: Attempt, writes: tuple[Write, ...]) -> list[Read]:
+        if reference.partitions:
+            layout = self._layout(dataset)
+            return [
+                Read(Cell(dataset, _fitted(layout, part), known=True), versioned=reference.versioned)
+                for part in reference.partitions
+            ]
+        if self.unpartitioned(dataset):
+            return [Read(Cell(dataset, known=True), versioned=reference.versioned)]
+        if reference.versioned:
+            return [Read(Cell(dataset), versioned=True, reason="reads a version whose ancestry is not known")]
+        edge = self.declarations.edge(attempt.job, dataset)
+        if edge is None:
+            return [Read(Cell(dataset), reason=f"does not say which partitions of {dataset} it read")]
+        return self._windowed(edge, dataset, attempt, writes)
+
+    def _windowed(self, edge: EdgeRule, dataset: DatasetId, attempt: Attempt, writes: tuple[Write, ...]) -> list[Read]:
+        """The cells that a declared window names; ``*`` where it cannot be worked out."""
+        if edge.window is None:
+            return [Read(Cell(dataset), "declared", reason=f"is declared to read all earlier partitions of {dataset}")]
+        periods = self._anchors(attempt, writes)
+        if periods is None:
+            return [Read(Cell(dataset), reason=f"reads {edge.window} of {dataset}, relative to a partition that is not known")]
+        layout = self._layout(dataset)
+        found: list[Read] = []
+        for period in periods:
+            try:
+                grain = layout.grain if layout is not None and layout.grain is not None else period.grain
+                inputs = edge.window.backward(period, grain)
+                if inputs is None:
+                    return [Read(Cell(dataset), "declared", reason=f"is declared to read all partitions of {dataset}")]
+                found += [Read(Cell(dataset, _of(layout, one), known=True), "declared") for one in inputs]
+            except (PartitionError, OverflowError) as error:
+                return [Read(Cell(dataset), reason=f"reads {edge.window} of {dataset}, which cannot be worked out: {error}")]
+        return found
+
+    def _anchors(self, attempt: Attempt, writes: tuple[Write, ...]) -> list[Period] | None:
+        """The periods that a window is relative to: those written; the nominal day where only unpartitioned data is written."""
+        periods = [write.cell.partition.period for write in writes if not self.unpartitioned(write.cell.dataset)]
+        if periods:
+            known = [period for period in periods if period is not None]
+            return known if len(known) == len(periods) else None
+        if writes and attempt.nominal is not None:
+            return [floor(to_datetime(attempt.nominal[0]), Grain.DAY)]
+        return None
+
+
+def _fitted(layout: Layout | None, found: Partition) -> Partition:
+    return (layout.fit(found) if layout is not None else None) or found
+
+
+def _of(layout: Layout | None, period: Period) -> Partition:
+    return layout.of(period) if layout is not None else partition({BARE: str(period)})

@@ -1,0 +1,192 @@
+"""The history: every attempt with the cells it read and wrote, made from events, declarations and our own effects."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from lineage.attempts import Attempt, State
+from lineage.cells import Cells
+from lineage.datasets import DatasetId, Identities, JobId
+from lineage.declarations import DatasetRule, Declarations
+from lineage.effects import Effect, as_attempts
+from lineage.events import DatasetRef, Event
+from lineage.sources import Problems
+from lineage.timestamps import AFTER, BEFORE
+from lineage.widening import missing_lineage, one_spelling, through_views
+
+_RANK = {"OTHER": 0, "START": 1, "RUNNING": 2, "COMPLETE": 3, "ABORT": 4, "FAIL": 5}
+_TERMINAL: dict[str, State] = {"COMPLETE": "COMPLETE", "ABORT": "ABORT", "FAIL": "FAIL"}
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All attempts, in the order of their starts. ``reads_of``/``writes_of``: job-level edges, static events included."""
+
+    attempts: tuple[Attempt, ...]
+    declarations: Declarations
+    identities: Identities
+    problems: Problems
+    job_reads: Mapping[JobId, frozenset[DatasetId]]
+    job_writes: Mapping[JobId, frozenset[DatasetId]]
+    exposed: frozenset[DatasetId] = frozenset()
+    owners: Mapping[DatasetId, tuple[str, ...]] = field(default_factory=dict)
+    events: int = 0
+
+    @property
+    def jobs(self) -> tuple[JobId, ...]:
+        """Every job named by an event, sorted."""
+        named = {*self.job_reads, *self.job_writes}
+        return tuple(sorted(named | {job for one in self.attempts if one.kind == "run" for job in (one.job, *one.aliases)}))
+
+    @property
+    def datasets(self) -> tuple[DatasetId, ...]:
+        """Every dataset named by an event, sorted."""
+        edges = (*self.job_reads.values(), *self.job_writes.values())
+        return tuple(sorted({dataset for datasets in edges for dataset in datasets}))
+
+    def rule(self, dataset: DatasetId) -> DatasetRule:
+        """What is declared about a dataset."""
+        return self.declarations.dataset(dataset)
+
+    def serving(self, dataset: DatasetId) -> bool:
+        """True when users or online services read it: declared so, or exposed by its producer."""
+        declared = self.rule(dataset).serving
+        return dataset in self.exposed if declared is None else declared
+
+    def owned_by(self, dataset: DatasetId) -> tuple[str, ...]:
+        declared = self.rule(dataset).owners
+        return self.owners.get(dataset, ()) if declared is None else declared
+
+
+def build(
+    events: Iterable[Event],
+    declarations: Declarations,
+    *,
+    effects: Iterable[Effect] = (),
+    ended: Mapping[str, int] | None = None,
+    problems: Problems | None = None,
+) -> History:
+    """The history that these events tell, in whatever order and however often they arrive.
+
+    ``ended`` bounds attempts that never reported their end (run id → nanoseconds).
+    """
+    gathering = _Gathering(declarations)
+    count = 0
+    for one in events:
+        gathering.add(one)
+        count += 1
+    attempts = [*gathering.attempts(ended or {}), *as_attempts(effects, gathering.identities)]
+    attempts.sort(key=lambda attempt: (attempt.start, attempt.end, attempt.key))
+    find = gathering.identities.find
+    owners: dict[DatasetId, set[str]] = defaultdict(set)
+    for dataset, names in gathering.owners.items():
+        owners[find(dataset)] |= names
+    return History(
+        attempts=tuple(attempts),
+        declarations=declarations,
+        identities=gathering.identities,
+        problems=problems or Problems(),
+        job_reads={job: frozenset(map(find, datasets)) for job, datasets in gathering.reads.items()},
+        job_writes={job: frozenset(map(find, datasets)) for job, datasets in gathering.writes.items()},
+        exposed=frozenset(map(find, gathering.exposed)),
+        owners={dataset: tuple(sorted(names)) for dataset, names in owners.items()},
+        events=count,
+    )
+
+
+class _Gathering:
+    """What the events say, before anything is decided; independent of their order."""
+
+    def __init__(self, declarations: Declarations) -> None:
+        self.declarations = declarations
+        self.identities = Identities()
+        self.runs: dict[str, list[Event]] = defaultdict(list)
+        self.reads: dict[JobId, set[DatasetId]] = defaultdict(set)
+        self.writes: dict[JobId, set[DatasetId]] = defaultdict(set)
+        self.owners: dict[DatasetId, set[str]] = defaultdict(set)
+        self.exposed: set[DatasetId] = set()
+        self.tables: set[DatasetId] = set()
+        self.views: set[DatasetId] = set()
+
+    def add(self, one: Event) -> None:
+        for reference in (*one.inputs, *one.outputs):
+            self._learn(reference)
+        if one.job is not None:
+            self.reads[one.job].update(reference.dataset for reference in one.inputs)
+            self.writes[one.job].update(reference.dataset for reference in one.outputs)
+        if one.run_id is not None:
+            self.runs[one.run_id].append(one)
+
+    def _learn(self, reference: DatasetRef) -> None:
+        dataset = reference.dataset
+        for symlink in reference.symlinks:
+            self.identities.merge(dataset, symlink, f"symlink of {dataset}")
+        if reference.renamed_from is not None:
+            self.identities.merge(dataset, reference.renamed_from, f"renamed to {dataset}")
+        if reference.owners:
+            self.owners[dataset].update(reference.owners)
+        if reference.exposed:
+            self.exposed.add(dataset)
+        if reference.materialized is not None:
+            self.tables.add(dataset)
+            if reference.materialized == "view":
+                self.views.add(dataset)
+
+    def attempts(self, ended: Mapping[str, int]) -> list[Attempt]:
+        find = self.identities.find
+        cells = Cells(self.declarations, self.identities, frozenset(map(find, self.tables)))
+        made = []
+        for run_id, events in self.runs.items():
+            for number, part in enumerate(_split(events)):
+                bare = _attempt(run_id, number, part)
+                if bare.state == "OPEN" and run_id in ended:
+                    bare = replace(bare, end=ended[run_id])
+                inputs = [reference for one in part for reference in one.inputs]
+                outputs = [reference for one in part for reference in one.outputs]
+                made.append(cells.resolve(bare, inputs, outputs))
+        return one_spelling(through_views(missing_lineage(made, self.declarations), frozenset(map(find, self.views))))
+
+
+def _split(events: list[Event]) -> list[list[Event]]:
+    """A run's events as attempts: a START after a terminal opens the next."""
+    ordered = sorted(
+        events,
+        key=lambda one: (
+            one.time,
+            min(_RANK[one.type], 3),
+            _RANK[one.type],
+            one.job or JobId("", ""),
+            one.code_version or "",
+            one.partition_key or "",
+            one.nominal or (0, 0),
+        ),
+    )
+    parts: list[list[Event]] = [[]]
+    ended = False
+    for one in ordered:
+        if one.type == "START" and ended:
+            parts.append([])
+            ended = False
+        ended = ended or one.type in _TERMINAL
+        parts[-1].append(one)
+    return parts
+
+
+def _attempt(run_id: str, number: int, part: list[Event]) -> Attempt:
+    """One attempt without its reads and writes."""
+    terminal = [one for one in part if one.type in _TERMINAL]
+    jobs = list(dict.fromkeys(one.job for one in part if one.job is not None))
+    return Attempt(
+        run_id=run_id,
+        number=number,
+        job=jobs[0],
+        start=BEFORE if part[0].type in _TERMINAL else part[0].time,
+        end=terminal[-1].time if terminal else AFTER,
+        state=_TERMINAL[terminal[-1].type] if terminal else "OPEN",
+        nominal=next((one.nominal for one in part if one.nominal is not None), None),
+        partition_key=next((one.partition_key for one in part if one.partition_key is not None), None),
+        code_version=next((one.code_version for one in reversed(part) if one.code_version is not None), None),
+        aliases=tuple(jobs[1:]),
+    )

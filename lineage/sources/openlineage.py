@@ -1,0 +1,133 @@
+"""OpenLineage events in files: NDJSON, JSON objects or arrays; folders, globs, ``s3://``.
+
+Plain, gzip or zstd is told by a file's first bytes, not by its name.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import zstandard
+
+from lineage.errors import SourceUnreadable
+from lineage.events import Event, Unusable, decode, event
+from lineage.sources import Problems, Remote, Skipped
+
+_ENDINGS = (".json", ".ndjson", ".jsonl", ".log", ".txt")
+_PACKED = (".gz", ".zst", ".zstd")
+_LONGEST_LINE = 64 * 1024 * 1024
+_WHOLE_FILE = 256 * 1024 * 1024
+
+
+def read(source: str, problems: Problems, *, remote: Remote | None, progress: Callable[[str], None]) -> Iterator[Event]:
+    """Every usable event of one source, files in the order of their names."""
+    for name, opener in _files(source, remote):
+        progress(name)
+        try:
+            with opener() as raw:
+                yield from _events(name, raw, problems)
+        except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            problems.skipped.append(Skipped(name, 0, f"could not be read to its end: {reason}"))
+
+
+def _files(source: str, remote: Remote | None) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
+    if source.startswith("s3://"):
+        if remote is None:
+            raise SourceUnreadable(
+                f"lineage source {source} needs a storage", "add a [[storage]] entry for its bucket to incident.toml"
+            )
+        names = sorted(name for name in remote.names(source) if _is_lineage(name) or name == source)
+        if not names:
+            raise SourceUnreadable(f"lineage source {source}: no events there", "check the bucket and prefix")
+        for name in names:
+            yield name, lambda name=name: remote.open(name)  # type: ignore[misc]
+        return
+    for path in _paths(source):
+        yield str(path), lambda path=path: path.open("rb")  # type: ignore[misc]
+
+
+def _paths(source: str) -> list[Path]:
+    path = Path(source.removeprefix("file://")).expanduser()
+    if path.is_dir():
+        found = sorted(Path(folder, name) for folder, _, names in os.walk(path) for name in names if _is_lineage(name))
+        if not found:
+            raise SourceUnreadable(f"lineage source {source}: the folder holds no {', '.join(_ENDINGS)} file", "check the path")
+        return found
+    if path.exists():
+        if not os.access(path, os.R_OK):
+            raise SourceUnreadable(f"lineage source {source}: permission denied", "check who may read the file")
+        return [path]
+    anchor = Path(path.anchor) if path.is_absolute() else Path()
+    pattern = str(path.relative_to(anchor))
+    found = sorted(one for one in anchor.glob(pattern) if one.is_file()) if set("*?[") & set(pattern) else []
+    if not found:
+        raise SourceUnreadable(f"lineage source {source}: no such file, folder or match", "check --lineage or [lineage] sources")
+    return found
+
+
+def _is_lineage(name: str) -> bool:
+    lowered = name.lower()
+    for ending in _PACKED:
+        lowered = lowered.removesuffix(ending)
+    return lowered.endswith(_ENDINGS)
+
+
+def _events(name: str, raw: BinaryIO, problems: Problems) -> Iterator[Event]:
+    stream = _unpacked(raw)
+    head = stream.peek(4096)[:4096]
+    if b"\0" in head:
+        problems.skipped.append(Skipped(name, 0, "a binary file, not lineage"))
+        return
+    if head.lstrip().startswith(b"[") or (name.lower().endswith(".json") and b"}\n{" not in head):
+        body = stream.read(_WHOLE_FILE)
+        try:
+            found = decode(body)
+        except Unusable:
+            lines: Iterable[bytes] = body.split(b"\n")
+        else:
+            yield from _each(name, found if isinstance(found, list) else [found], problems)
+            return
+    else:
+        lines = iter(lambda: stream.readline(_LONGEST_LINE), b"")
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            found = decode(line)
+        except Unusable as error:
+            problems.skipped.append(Skipped(name, number, str(error)))
+            continue
+        yield from _each(name, found if isinstance(found, list) else [found], problems, number)
+
+
+def _each(name: str, values: list[object], problems: Problems, line: int | None = None) -> Iterator[Event]:
+    """Events of decoded values; ``line`` is theirs, or else they are counted as elements of one array."""
+    for index, value in enumerate(values, 1):
+        number = index if line is None else line
+        try:
+            made = event(value)
+        except Unusable as error:
+            problems.skipped.append(Skipped(name, number, str(error)))
+            continue
+        problems.noted.extend(Skipped(name, number, note) for note in made.notes)
+        yield made
+
+
+def _unpacked(raw: BinaryIO) -> io.BufferedReader:
+    """The stream's text, unpacked by what its first bytes say."""
+    buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", raw))
+    magic = buffered.peek(4)[:4]
+    if magic.startswith(b"\x1f\x8b"):
+        import gzip
+
+        return io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=buffered)))
+    if magic == b"\x28\xb5\x2f\xfd":
+        unpacked = zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True)
+        return io.BufferedReader(cast("io.RawIOBase", unpacked), 1 << 17)
+    return buffered

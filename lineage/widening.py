@@ -1,0 +1,97 @@
+"""What nobody said, widened: missing inputs and outputs, views, and dates written without their key. Pure; adds, never removes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import replace
+
+from lineage.attempts import Attempt, Cell, Mode, Read, Write
+from lineage.datasets import DatasetId, JobId
+from lineage.declarations import Declarations
+from lineage.partitions import BARE, Partition
+
+
+def missing_lineage(attempts: list[Attempt], declarations: Declarations) -> list[Attempt]:
+    """Attempts that lack inputs or outputs which others of their job had read or write those datasets at ``*``.
+
+    Never known, so that it neither convicts nor cleanses.
+    """
+    reads: dict[JobId, set[DatasetId]] = defaultdict(set)
+    writes: dict[JobId, set[DatasetId]] = defaultdict(set)
+    for one in attempts:
+        reads[one.job].update(read.cell.dataset for read in one.reads)
+        writes[one.job].update(write.cell.dataset for write in one.writes)
+    widened = []
+    for one in attempts:
+        unread = reads[one.job] - {read.cell.dataset for read in one.reads}
+        unmade = writes[one.job] - {write.cell.dataset for write in one.writes}
+        more_reads = tuple(
+            Read(Cell(dataset), "inferred", f"reported no input {dataset}, which its job reads")
+            for dataset in sorted(unread)
+            if not _declared_unread(one.job, dataset, declarations)
+        )
+        more_writes = tuple(
+            Write(Cell(dataset), Mode.UNKNOWN, "inferred", f"reported no output {dataset}, which its job writes")
+            for dataset in sorted(unmade)
+        )
+        widened.append(replace(one, reads=one.reads + more_reads, writes=one.writes + more_writes))
+    return widened
+
+
+def _declared_unread(job: JobId, dataset: DatasetId, declarations: Declarations) -> bool:
+    edge = declarations.edge(job, dataset)
+    return edge is not None and edge.window is not None and edge.window.kind == "none"
+
+
+def through_views(attempts: list[Attempt], views: frozenset[DatasetId]) -> list[Attempt]:
+    """Who reads a view reads what the view is made from, at the time of reading."""
+    if not views:
+        return attempts
+    below: dict[DatasetId, set[Cell]] = defaultdict(set)
+    for one in attempts:
+        for write in one.writes:
+            if write.cell.dataset in views:
+                below[write.cell.dataset].update(read.cell for read in one.reads)
+    result = []
+    for one in attempts:
+        seen = {read.cell for read in one.reads}
+        more: list[Read] = []
+        waiting = [read.cell.dataset for read in one.reads if read.cell.dataset in views]
+        visited = set(waiting)
+        while waiting:
+            view = waiting.pop()
+            for cell in sorted(below[view] - seen, key=str):
+                seen.add(cell)
+                more.append(Read(cell, "inferred", f"reads the view {view}"))
+                if cell.dataset in views and cell.dataset not in visited:
+                    visited.add(cell.dataset)
+                    waiting.append(cell.dataset)
+        result.append(replace(one, reads=one.reads + tuple(more)) if more else one)
+    return result
+
+
+def one_spelling(attempts: list[Attempt]) -> list[Attempt]:
+    """Within a dataset whose dates all stand under one key, a date without a key is that key's."""
+    keys: dict[DatasetId, set[str]] = defaultdict(set)
+    for one in attempts:
+        for cell in (*(read.cell for read in one.reads), *(write.cell for write in one.writes)):
+            keys[cell.dataset].update(cell.partition.dated_keys)
+    rename = {dataset: max(found) for dataset, found in keys.items() if BARE in found and len(found) == 2}
+    if not rename:
+        return attempts
+
+    def spelled(cell: Cell) -> Cell:
+        key = rename.get(cell.dataset)
+        if key is None or BARE not in cell.partition.dated_keys or cell.partition.get(key) is not None:
+            return cell
+        items = sorted((key if name == BARE else name, value) for name, value in cell.partition.items)
+        return replace(cell, partition=Partition(tuple(items)))
+
+    return [
+        replace(
+            one,
+            reads=tuple(replace(read, cell=spelled(read.cell)) for read in one.reads),
+            writes=tuple(replace(write, cell=spelled(write.cell)) for write in one.writes),
+        )
+        for one in attempts
+    ]
