@@ -1,0 +1,8 @@
+"""All commands, heading by heading; importing one of these modules registers its commands."""
+
+from __future__ import annotations
+
+from incident.cli import record, recover, runbook, set_up, understand
+from incident.cli.root import app
+
+__all__ = ["app", "record", "recover", "runbook", "set_up", "understand"]

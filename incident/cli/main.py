@@ -1,0 +1,133 @@
+"""The console script ``incident``: parses, calls one function, prints one report. Exit codes are decided here."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from incident.cli.invocation import Invocation
+from incident.errors import FAILED, INTERRUPTED, USAGE, IncidentError
+from incident.report import Problem, Report
+from lineage.errors import LineageError
+
+_PARSING = tuple(kind for kind in typer.BadParameter.__mro__ if hasattr(kind, "format_message"))
+"""What typer raises for a command line it cannot parse; older versions take these classes from click."""
+
+_RESUMABLE = frozenset({"revert", "purge", "backfill", "undo", "resume", "run"})
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line. Returns its exit code; never raises for anything a user can cause."""
+    invocation = Invocation()
+    invocation.common.json = _asks_for(arguments, "--json")
+    invocation.common.events = _asks_for(arguments, "--events")
+    context = None
+    try:
+        code = _parse(invocation, arguments)
+        if invocation.call is None:
+            return code
+        context = invocation.context()
+        report = invocation.call(context)
+    except BrokenPipeError:
+        return _pipe_closed(FAILED)
+    except BaseException as error:
+        if isinstance(error, SystemExit | GeneratorExit):
+            raise
+        report = _failure(invocation, error)
+    if report.incident is None and context is not None and context.used is not None:
+        report.incident = context.used.id
+    try:
+        _print(invocation, report)
+    except BrokenPipeError:
+        return _pipe_closed(report.exit_code)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return report.exit_code
+
+
+def _parse(invocation: Invocation, arguments: Sequence[str]) -> int:
+    from incident.cli.app import app
+
+    outcome: Any = typer.main.get_command(app).main(
+        args=list(arguments), prog_name="incident", standalone_mode=False, obj=invocation
+    )
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _print(invocation: Invocation, report: Report) -> None:
+    common = invocation.common
+    if common.json or common.events:
+        from incident.cli.envelope import write
+
+        write(invocation.command, report, one_line=common.events)
+        return
+    from incident.cli.screen import show
+
+    show(report, quiet=common.quiet, no_color=common.no_color)
+
+
+def _failure(invocation: Invocation, error: BaseException) -> Report:
+    """What went wrong, as a report."""
+    match error:
+        case IncidentError():
+            problem, code, data = Problem(error.code, error.message, error.hint), error.exit_code, error.data
+        case LineageError():
+            problem, code, data = Problem("lineage", error.message, error.hint), USAGE, {}
+        case KeyboardInterrupt() | typer.Abort() | typer.Exit():
+            problem, code, data = _interrupted(invocation), INTERRUPTED, {}
+        case _ if isinstance(error, _PARSING):
+            problem, code, data = _usage(invocation, error), USAGE, {}
+        case OSError():
+            place = f"{error.filename}: " if error.filename else ""
+            problem, code, data = Problem("os", f"{place}{error.strerror or error}", "incident doctor"), FAILED, {}
+        case _:
+            told = " ".join(str(error).split())[:300]
+            problem = Problem(
+                "bug",
+                f"This is a bug in incident: {type(error).__name__}: {told}",
+                "set INCIDENT_DEBUG=1 to see where, and report it",
+            )
+            code, data = FAILED, {}
+    if os.environ.get("INCIDENT_DEBUG"):
+        traceback.print_exception(error)
+    following = [problem.hint] if problem.hint.startswith("incident ") else []
+    return Report(data=dict(data), problems=[problem], next=following, exit_code=code)
+
+
+def _interrupted(invocation: Invocation) -> Problem:
+    if invocation.command in _RESUMABLE:
+        return Problem("interrupted", "Interrupted. What was done so far is in the journal; resume finishes it", "incident resume")
+    return Problem("interrupted", "Interrupted", "incident status")
+
+
+def _usage(invocation: Invocation, error: Any) -> Problem:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "incident"
+    invocation.command = path.partition(" ")[2] or "incident"
+    return Problem("usage", error.format_message(), f"{path} --help")
+
+
+def _asks_for(arguments: Sequence[str], flag: str) -> bool:
+    """Known before parsing, so that a command line that cannot be parsed is answered in JSON too."""
+    before = list(arguments)[: list(arguments).index("--")] if "--" in arguments else arguments
+    return flag in before
+
+
+def _pipe_closed(code: int) -> int:
+    """Whoever read our output has gone; what was done is done, and nobody wants to hear of it at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+if __name__ == "__main__":
+    main()

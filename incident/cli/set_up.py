@@ -1,0 +1,66 @@
+"""Set up: init, doctor, demo, lineage."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from incident.cli.registration import command, group
+from incident.cli.root import app
+from incident.context import Context
+from incident.report import Report
+
+HEADING = "Set up"
+
+
+@command(app, "init", HEADING)
+def init(context: Context) -> Report:
+    """Write a commented incident.toml here; never overwrites one."""
+    from incident.commands import setup
+
+    return setup.init(context)
+
+
+@command(app, "doctor", HEADING, lineage=True)
+def doctor(context: Context) -> Report:
+    """Check lineage, storage, orchestrators and home; read-only."""
+    from incident.commands import setup
+
+    return setup.doctor(context)
+
+
+@command(app, "demo", HEADING)
+def demo(
+    context: Context,
+    runbook: Annotated[str | None, typer.Option("--runbook", metavar="NAME", help="Play this runbook.", show_default=False)] = None,
+    keep: Annotated[
+        str | None, typer.Option("--keep", metavar="DIR", help="Leave lake, configuration and incident there.", show_default=False)
+    ] = None,
+    step: Annotated[bool, typer.Option("--step", help="Pause before each command.", show_default=False)] = False,
+) -> Report:
+    """Play a whole incident on a throw-away lake served by a local S3 server."""
+    from incident.commands import demo as demonstration
+
+    return demonstration.demo(context, runbook, keep, step)
+
+
+lineage = group(app, "lineage", HEADING, "Look at the lineage as it was understood; read-only.")
+
+
+@command(lineage, "show", lineage=True)
+def lineage_show(
+    context: Context, name: Annotated[str, typer.Argument(metavar="NAME", help="A job or dataset; unique suffixes are accepted.")]
+) -> Report:
+    """Show what a job or dataset reads, writes and is read by; read-only."""
+    from incident.commands import understand
+
+    return understand.lineage_show(context, name)
+
+
+@command(lineage, "gaps", lineage=True)
+def lineage_gaps(context: Context) -> Report:
+    """List what the lineage leaves open, and what was skipped; read-only."""
+    from incident.commands import understand
+
+    return understand.lineage_gaps(context)

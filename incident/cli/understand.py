@@ -1,0 +1,66 @@
+"""Understand: declare, scope, blast, status, list."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from incident.cli.registration import command
+from incident.cli.root import app
+from incident.context import Context
+from incident.fault_options import FaultOptions
+from incident.report import Report
+
+HEADING = "Understand"
+
+
+@command(app, "declare", HEADING)
+def declare(
+    context: Context,
+    title: Annotated[str, typer.Argument(metavar="TITLE", help="What is wrong, in a few words.")],
+    fault: FaultOptions,
+) -> Report:
+    """Open an incident; with a fault, or without one as yet."""
+    from incident.commands import understand
+
+    return understand.declare(context, title, fault)
+
+
+@command(app, "scope", HEADING)
+def scope(context: Context, fault: FaultOptions) -> Report:
+    """Set or revise the fault of the incident: a new revision of its radius."""
+    from incident.commands import understand
+
+    return understand.scope(context, fault)
+
+
+@command(app, "blast", HEADING)
+def blast(
+    context: Context,
+    fault: FaultOptions,
+    why: Annotated[
+        str | None,
+        typer.Option("--why", metavar="DATASET@PARTITION", help="Explain how this cell was reached.", show_default=False),
+    ] = None,
+) -> Report:
+    """Show what the fault reached, through which runs, since when; read-only, works without an incident."""
+    from incident.commands import understand
+
+    return understand.blast(context, fault, why)
+
+
+@command(app, "status", HEADING)
+def status(context: Context) -> Report:
+    """Show where the incident stands and what comes next; read-only."""
+    from incident.commands import status as module
+
+    return module.status(context)
+
+
+@command(app, "list", HEADING)
+def list_(context: Context) -> Report:
+    """List the incidents in the home; read-only."""
+    from incident.commands import status as module
+
+    return module.list_incidents(context)
