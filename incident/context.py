@@ -11,11 +11,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from incident.config import Config, load
 from incident.errors import InputNeeded, UsageError
-from incident.home import Home, IncidentFolder, default_home
+
+if TYPE_CHECKING:  # read when a command asks for them, so that --help answers at once
+    from incident.config import Config
+    from incident.home import Home, IncidentFolder
 
 
 class Progress(Protocol):
@@ -42,11 +44,15 @@ class Context:
     @cached_property
     def config(self) -> Config:
         """The merged configuration; defaults where there is no file. Raises ConfigError."""
+        from incident.config import load
+
         return load(self.config_path or os.environ.get("INCIDENT_CONFIG") or None)
 
     @cached_property
     def home(self) -> Home:
         """Where incidents live. Raises UsageError for a home that is not supported."""
+        from incident.home import Home, default_home
+
         url = self.home_url or os.environ.get("INCIDENT_HOME") or self.config.home_url or str(default_home())
         return Home(url, clock=self.now, actor=self.actor())
 
