@@ -99,6 +99,8 @@ def _failure(invocation: Invocation, error: BaseException) -> Report:
             )
             code, data = FAILED, {}
     if os.environ.get("INCIDENT_DEBUG"):
+        import traceback
+
         traceback.print_exception(error)
     following = [problem.hint] if problem.hint.startswith("incident ") else []
     return Report(data=dict(data), problems=[problem], next=following, exit_code=code)
