@@ -37,10 +37,14 @@ class ObjectVersion:
 
 @dataclass(frozen=True, slots=True)
 class KeyHistory:
-    """All versions of one key, newest first as the server lists them."""
+    """All versions of one key, newest first as the server lists them.
+
+    ``ordered`` is false where the server's answer leaves open whether an object or a marker of the same moment came first.
+    """
 
     key: str
     versions: tuple[ObjectVersion, ...]
+    ordered: bool = True
 
     @property
     def top(self) -> ObjectVersion:
@@ -62,21 +66,32 @@ class Expiry:
 
 @dataclass(frozen=True, slots=True)
 class BucketState:
-    """What must be known of a bucket before anything in it is changed."""
+    """What must be known of a bucket before anything in it is changed.
+
+    ``lifecycle_known`` is false where we may not read the lifecycle rules. With ``mfa_delete`` a version can be removed only
+    with a second factor, so that we could not take our own markers back.
+    """
 
     bucket: str
     versioning: Versioning
     expiries: tuple[Expiry, ...] = ()
+    lifecycle_known: bool = True
+    mfa_delete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CellSurvey:
-    """One cell as found in storage: the keys under its prefix, sorted, each with its versions."""
+    """One cell as found in storage: the keys under its prefix, sorted, each with its versions.
+
+    ``table_format``: the table that the prefix belongs to, recognised by files at or above it; such files are never touched one
+    by one.
+    """
 
     cell: Cell
     target: Target
     bucket: BucketState
     keys: tuple[KeyHistory, ...]
+    table_format: str | None = None
 
     @property
     def objects(self) -> tuple[ObjectVersion, ...]:

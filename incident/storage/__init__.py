@@ -1,1 +1,50 @@
 """Storage behind two ports: a surveyor gets an ``ObjectReader``, only the executor gets an ``ObjectStore``."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Protocol
+
+from incident.errors import UsageError
+from incident.storage.port import ObjectReader, ObjectStore
+
+
+class StorageEntry(Protocol):
+    """What a ``[[storage]]`` entry says about reaching its buckets."""
+
+    @property
+    def endpoint(self) -> str | None: ...
+    @property
+    def profile(self) -> str | None: ...
+    @property
+    def region(self) -> str | None: ...
+
+
+class StorageConfig(Protocol):
+    """The part of the configuration that maps a place to its ``[[storage]]`` entry."""
+
+    def storage_for(self, bucket: str, prefix: str) -> StorageEntry | None: ...
+
+
+def open_reader(config: StorageConfig, bucket: str, prefix: str = "") -> ObjectReader:
+    """The reader for a place. Read-only: never writes to the bucket. Raises UsageError when no [[storage]] entry covers it."""
+    return open_store(config, bucket, prefix)
+
+
+def open_store(config: StorageConfig, bucket: str, prefix: str = "") -> ObjectStore:
+    """The store for a place, for the executor. Raises UsageError when no [[storage]] entry covers it."""
+    entry = config.storage_for(bucket, prefix)
+    if entry is None:
+        raise UsageError(
+            f"no [[storage]] entry covers s3://{bucket}/{prefix}",
+            f'add to incident.toml: [[storage]] url = "s3://{bucket}"',
+            code="no-storage",
+        )
+    return _store(entry.endpoint, entry.profile, entry.region)
+
+
+@lru_cache(maxsize=32)
+def _store(endpoint: str | None, profile: str | None, region: str | None) -> ObjectStore:
+    from incident.storage.s3 import S3Store
+
+    return S3Store(endpoint, profile, region)

@@ -1,0 +1,135 @@
+"""A page of ListObjectVersions, read in document order.
+
+botocore hands out versions and delete markers as two lists and so loses how S3 interleaves them; "just before T" needs exactly
+that order, because several versions of a key may share one second. Reading the page with expat keeps it, at about a tenth of
+botocore's cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import groupby, pairwise
+from operator import attrgetter
+from urllib.parse import unquote_plus
+from xml.parsers import expat
+
+from lineage.timestamps import parse
+from runbooks.survey import KeyHistory, ObjectVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One version or marker, with the server's word on whether it is the key's latest."""
+
+    key: str
+    version: ObjectVersion
+    latest: bool
+
+
+@dataclass(slots=True)
+class Page:
+    """One page; ``next_key`` and ``next_version`` are only meant when ``truncated``. A page may end inside a key."""
+
+    entries: list[Entry] = field(default_factory=list)
+    truncated: bool = False
+    next_key: str | None = None
+    next_version: str | None = None
+
+    @property
+    def interleaved(self) -> bool:
+        """True when versions and markers certainly stand in one list: a server that groups them changes kind once a page."""
+        return sum(one.version.is_marker is not two.version.is_marker for one, two in pairwise(self.entries)) > 1
+
+
+def read_page(body: bytes) -> Page:
+    """The page in a ListObjectVersions answer. Raises ValueError when it is not well-formed."""
+    page = Page()
+    entry: dict[str, str] = {}
+    top: dict[str, str] = {}
+    raw: list[tuple[bool, dict[str, str]]] = []
+    text: list[str] = []
+    path: list[str] = []
+
+    def start(name: str, _attributes: dict[str, str]) -> None:
+        path.append(name.rpartition(":")[2])
+        text.clear()
+        if len(path) == 2 and path[1] in {"Version", "DeleteMarker"}:
+            entry.clear()
+
+    def end(_name: str) -> None:
+        local = path.pop()
+        match path:
+            case [_] if local in {"Version", "DeleteMarker"}:
+                raw.append((local == "DeleteMarker", dict(entry)))
+            case [_]:
+                top[local] = "".join(text)
+            case [_, "Version" | "DeleteMarker"]:
+                entry[local] = "".join(text)
+        text.clear()
+
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.CharacterDataHandler = text.append
+    try:
+        parser.Parse(body, True)
+        # Only a server that says so has encoded its keys; decoding a plain "a+b" would rename it.
+        encoded = top.get("EncodingType") == "url"
+        page.truncated = top.get("IsTruncated") == "true"
+        page.next_key = _decoded(top["NextKeyMarker"], encoded) if top.get("NextKeyMarker") else None
+        page.next_version = top.get("NextVersionIdMarker") or None
+        page.entries = [_entry(marker, fields, encoded) for marker, fields in raw]
+    except (expat.ExpatError, KeyError) as error:
+        raise ValueError(str(error)) from error
+    return page
+
+
+def _decoded(key: str, encoded: bool) -> str:
+    return unquote_plus(key) if encoded else key
+
+
+def _entry(is_marker: bool, fields: dict[str, str], encoded: bool) -> Entry:
+    key = _decoded(fields["Key"], encoded)
+    version = ObjectVersion(
+        key=key,
+        version_id=fields.get("VersionId") or "null",
+        etag=fields.get("ETag", ""),
+        size=int(fields.get("Size") or 0),
+        last_modified=parse(fields["LastModified"]),
+        is_marker=is_marker,
+        storage_class=fields.get("StorageClass") or "STANDARD",
+    )
+    return Entry(key, version, fields.get("IsLatest") == "true")
+
+
+def histories(pages: Iterable[Page]) -> Iterator[KeyHistory]:
+    """Each key's versions newest first, put together over page boundaries."""
+    tagged = ((entry, page.interleaved) for page in pages for entry in page.entries)
+    for key, group in groupby(tagged, key=lambda pair: pair[0].key):
+        found = list(group)
+        yield ordered(key, [entry for entry, _ in found], trusted=all(interleaved for _, interleaved in found))
+
+
+def ordered(key: str, entries: list[Entry], *, trusted: bool) -> KeyHistory:
+    """One key's history.
+
+    The server's order stands. Only where it contradicts the server's own clock or its "latest" (a server that lists versions
+    and markers as two groups) it is sorted: the latest first, then by time, stably. Such a key is ``ordered`` only if no marker
+    shares its moment with an object, because then nobody can say which came first.
+    """
+    versions = [entry.version for entry in entries]
+    times = [version.last_modified for version in versions]
+    consistent = entries[0].latest and all(one >= two for one, two in pairwise(times))
+    if not consistent:
+        entries = sorted(entries, key=lambda entry: (not entry.latest, -entry.version.last_modified))
+        versions = [entry.version for entry in entries]
+    if consistent and trusted:
+        return KeyHistory(key, tuple(versions))
+    rest = versions[1:] if entries[0].latest else versions  # which one is on top is certain
+    tied = any(
+        len({version.is_marker for version in group}) > 1
+        for _, group in ((moment, list(same)) for moment, same in groupby(rest, key=attrgetter("last_modified")))
+    )
+    return KeyHistory(key, tuple(versions), ordered=not tied)

@@ -1,0 +1,168 @@
+"""What the S3 adapter sends, and how it tells what the server answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.stub import Stubber
+
+from incident.errors import (
+    ConfigError,
+    CredentialsMissing,
+    IncidentError,
+    PreconditionFailed,
+    StorageError,
+    StorageUnreachable,
+)
+from incident.storage.s3 import S3Store
+from runbooks.survey import ObjectVersion
+
+SOURCE = ObjectVersion("p/k", "v1", '"good"', 4, 0, storage_class="STANDARD_IA")
+
+
+@pytest.fixture
+def store() -> S3Store:
+    return S3Store("http://127.0.0.1:9", region="us-east-1")
+
+
+@pytest.fixture
+def stub(store: S3Store) -> Iterator[Stubber]:
+    with Stubber(store._effects) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(("over", "condition"), [('"bad"', {"IfMatch": '"bad"'}), (None, {"IfNoneMatch": "*"})])
+def test_a_copy_names_its_source_exactly_and_its_destination_conditionally(
+    store: S3Store, stub: Stubber, over: str | None, condition: dict[str, str]
+) -> None:
+    sent: dict[str, Any] = {
+        "Bucket": "bkt",
+        "Key": "p/k",
+        "CopySource": {"Bucket": "bkt", "Key": "p/k", "VersionId": "v1"},
+        "CopySourceIfMatch": '"good"',
+        "MetadataDirective": "COPY",
+        "TaggingDirective": "COPY",
+        "StorageClass": "STANDARD_IA",
+        **condition,
+    }
+    stub.add_response("copy_object", {"VersionId": "v9"}, sent)
+    assert store.copy_version(SOURCE, "bkt", over=over) == "v9"
+
+
+def test_a_key_that_xml_cannot_carry_is_marked_alone_and_conditionally(store: S3Store, stub: Stubber) -> None:
+    stub.add_response(
+        "delete_object", {"DeleteMarker": True, "VersionId": "m1"}, {"Bucket": "bkt", "Key": "p/\x01", "IfMatch": '"a"'}
+    )
+    stub.add_client_error("delete_object", "PreconditionFailed", http_status_code=412)
+    batch = [{"Key": "p/plain", "ETag": '"c"'}, {"Key": "p/lost", "ETag": '"d"'}]
+    stub.add_response(
+        "delete_objects",
+        {"Deleted": [{"Key": "p/plain", "DeleteMarkerVersionId": "m2"}]},
+        {
+            "Bucket": "bkt",
+            "Delete": {"Objects": [{"Key": "p/plain", "ETag": '"c"'}, {"Key": "p/lost", "ETag": '"d"'}], "Quiet": False},
+        },
+    )
+    marked = store.put_markers("bkt", {"p/\x01": '"a"', "p/plain": '"c"', "p/\x02": '"b"', "p/lost": '"d"'})
+    assert [(one.key, one.marker) for one in marked] == [("p/\x01", "m1"), ("p/plain", "m2"), ("p/\x02", None), ("p/lost", None)]
+    assert marked[2].error == "PreconditionFailed"
+    assert (marked[3].error or "").startswith("Unanswered")
+
+
+def test_errors_of_single_keys_are_told_apart(store: S3Store, stub: Stubber) -> None:
+    stub.add_response(
+        "delete_objects",
+        {
+            "Errors": [
+                {"Key": "a", "Code": "PreconditionFailed", "Message": "x"},
+                {"Key": "b", "Code": "AccessDenied", "Message": "no"},
+                {"Key": "c", "Code": "InternalError", "Message": "oops"},
+            ]
+        },
+    )
+    errors = [one.error for one in store.put_markers("bkt", dict.fromkeys("abc", '"e"'))]
+    assert errors == ["PreconditionFailed", "AccessDenied: no", "Unanswered: InternalError oops"]
+
+
+def test_an_effect_is_sent_once_unless_it_was_throttled(store: S3Store, stub: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("incident.storage.s3.time.sleep", lambda _seconds: None)
+    stub.add_client_error("copy_object", "SlowDown", http_status_code=503)
+    stub.add_response("copy_object", {"VersionId": "v9"})
+    assert store.copy_version(SOURCE, "bkt", over=None) == "v9"
+    stub.add_client_error("copy_object", "InternalError", http_status_code=500)
+    with pytest.raises(StorageUnreachable):
+        store.copy_version(SOURCE, "bkt", over=None)
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "expected", "exit_code"),
+    [
+        ("AccessDenied", 403, CredentialsMissing, 4),
+        ("ExpiredToken", 400, CredentialsMissing, 4),
+        ("InvalidAccessKeyId", 403, CredentialsMissing, 4),
+        ("PreconditionFailed", 412, PreconditionFailed, 1),
+        ("ConditionalRequestConflict", 409, PreconditionFailed, 1),
+        ("InvalidObjectState", 403, StorageError, 1),
+        ("SomethingNew", 500, StorageUnreachable, 1),
+        ("SomethingNew", 400, StorageError, 1),
+    ],
+)
+def test_server_errors_become_ours(  # noqa: PLR0917 - a table
+    store: S3Store, stub: Stubber, code: str, status: int, expected: type[IncidentError], exit_code: int
+) -> None:
+    stub.add_client_error("copy_object", code, "said so", http_status_code=status)
+    with pytest.raises(expected) as caught:
+        store.copy_version(SOURCE, "bkt", over=None)
+    assert type(caught.value) is expected
+    assert caught.value.exit_code == exit_code
+    assert "s3://bkt/p/k" in caught.value.message
+
+
+def test_nobody_there_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = S3Store("http://127.0.0.1:9", region="us-east-1")
+    with pytest.raises(StorageUnreachable):
+        store.remove_version("bkt", "p/k", "v1")
+
+
+def test_a_missing_profile_and_a_bad_endpoint_are_named() -> None:
+    with pytest.raises(CredentialsMissing, match="'nobody'"):
+        S3Store(profile="nobody").state("bkt")
+    with pytest.raises(ConfigError, match="not a url"):
+        S3Store("not a url").state("bkt")
+
+
+def test_without_credentials_we_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(CredentialsMissing, match="no credentials"):
+        S3Store("http://127.0.0.1:9").state("bkt")
+
+
+def test_lifecycle_rules_are_read_with_their_prefix(store: S3Store) -> None:
+    with Stubber(store._reads) as stub:
+        stub.add_response("get_bucket_versioning", {"Status": "Enabled", "MFADelete": "Enabled"})
+        rule = {"Status": "Enabled", "NoncurrentVersionExpiration": {"NoncurrentDays": 7}}
+        stub.add_response(
+            "get_bucket_lifecycle_configuration",
+            {
+                "Rules": [
+                    {**rule, "Filter": {"Prefix": "a/"}},
+                    {**rule, "Filter": {"And": {"Prefix": "b/", "Tags": []}}},
+                    {**rule, "Status": "Disabled", "Filter": {}},
+                ]
+            },
+        )
+        state = store.state("bkt")
+    assert [(one.prefix, one.days) for one in state.expiries] == [("a/", 7), ("b/", 7)]
+    assert state.mfa_delete
+
+
+def test_a_lifecycle_that_we_may_not_read_is_unknown_and_not_absent(store: S3Store) -> None:
+    with Stubber(store._reads) as stub:
+        stub.add_response("get_bucket_versioning", {})
+        stub.add_client_error("get_bucket_lifecycle_configuration", "AccessDenied", http_status_code=403)
+        state = store.state("bkt")
+    assert (state.versioning, state.lifecycle_known) == ("Off", False)
