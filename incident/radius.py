@@ -1,0 +1,76 @@
+"""The radius of an incident, computed afresh and kept as a named revision with its difference to the last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from incident.context import Context
+from incident.errors import InputNeeded
+from incident.home import IncidentFolder
+from incident.sources import read_history
+from lineage.blast_radius import BlastRadius
+from lineage.fault import Fault, Fix
+from lineage.history import History
+from lineage.timestamps import parse
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """A radius as of now. ``difference``: sentences on what changed since the last revision."""
+
+    radius: BlastRadius
+    history: History
+    difference: tuple[str, ...] = ()
+
+
+def fresh_radius(context: Context, folder: IncidentFolder) -> Fresh:
+    """Compute the incident's radius and keep it. Raises InputNeeded when its fault is not known yet."""
+    fault = fault_of(folder)
+    if not fault:
+        raise InputNeeded(f"The fault of {folder.id} is not known yet", "incident scope --job NAMESPACE/NAME", code="no-fault")
+    history = read_history(context, folder)
+    return keep(folder, fault, history)
+
+
+def keep(folder: IncidentFolder, fault: Fault, history: History) -> Fresh:
+    """The radius of a fault in a history, saved as the incident's latest revision unless it says the same."""
+    from lineage.blast import blast
+
+    radius = blast(history, fault, fix_of(folder))
+    saved = folder.revisions()
+    content = radius.to_json()
+    name = folder.save_revision(content)
+    difference = _difference(saved[-1][1], content) if saved and saved[-1][0] != name else ()
+    return Fresh(replace(radius, revision=name), history, difference)
+
+
+def fault_of(folder: IncidentFolder) -> Fault:
+    """The fault as last declared or scoped; empty when nobody chose one."""
+    chosen = [one for one in folder.timeline.records() if one.kind in {"declared", "scoped"} and one.evidence.get("fault")]
+    return Fault.from_json(chosen[-1].evidence["fault"]) if chosen else Fault()
+
+
+def fix_of(folder: IncidentFolder) -> Fix | None:
+    """The fix as last recorded."""
+    record = folder.timeline.last("fixed")
+    if record is None:
+        return None
+    good_from = record.evidence.get("good_from")
+    return Fix(record.evidence.get("code_version"), parse(good_from) if good_from else None)
+
+
+def _difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, ...]:
+    """What changed from one revision to the next, cell by cell."""
+    old, new = _states(before), _states(after)
+    changes = [
+        f"{cell}: {old.get(cell, 'CLEAN')} → {new.get(cell, 'CLEAN')}"
+        for cell in sorted(old | new)
+        if old.get(cell) != new.get(cell)
+    ]
+    attempts = len(after["attempts"]) - len(before["attempts"])
+    return (*changes, *([f"{attempts:+d} attempts reached"] if attempts else []))
+
+
+def _states(radius: dict[str, Any]) -> dict[str, str]:
+    return {f"{one['dataset']['namespace']}/{one['dataset']['name']}@{one['partition']}": one["state"] for one in radius["cells"]}

@@ -1,0 +1,130 @@
+"""The radius as people see it: a tree of datasets from the fault downstream, then the totals."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import groupby
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+from rich.tree import Tree
+
+from incident.report import printable
+from lineage.blast_radius import BlastRadius, ReachedCell
+from lineage.datasets import DatasetId
+from lineage.partitions import Partition, Period, shift
+from lineage.timestamps import render
+
+_STYLES = {"TAINTED": "bold red", "SUSPECT": "yellow", "CLEANED": "green"}
+
+
+def radius_tree(radius: BlastRadius) -> RenderableType:
+    """A tree by dataset, each under the dataset through which it was reached, and sentences with the totals."""
+    by_dataset: dict[DatasetId, list[ReachedCell]] = defaultdict(list)
+    for reached in radius.cells:
+        by_dataset[reached.cell.dataset].append(reached)
+    parents = {dataset: _parent(dataset, cells) for dataset, cells in by_dataset.items()}
+    root = Tree(Text(f"Fault: {printable(str(radius.fault['words']))}"), guide_style="dim")
+    branches: dict[DatasetId | None, Tree] = {None: root}
+    waiting = sorted(by_dataset, key=lambda one: (min(len(cell.path) for cell in by_dataset[one]), one))
+    while waiting:
+        ready = [one for one in waiting if parents[one] in branches or parents[one] not in by_dataset] or waiting[:1]
+        for dataset in ready:
+            branch = branches.get(parents[dataset], root).add(_dataset(dataset, by_dataset[dataset]))
+            for line in _states(by_dataset[dataset]):
+                branch.add(line)
+            branches[dataset] = branch
+        waiting = [one for one in waiting if one not in branches]
+    return Group(root, Text(), *(Text(line) for line in totals(radius)))
+
+
+def totals(radius: BlastRadius) -> list[str]:
+    """What the radius amounts to, in sentences."""
+    summary = radius.summary()
+    cells, attempts = summary["cells"], summary["attempts"]
+    lines = [
+        (
+            f"Static lineage says {_count(radius.static_datasets, 'dataset')}; {_count(len(radius.datasets), 'dataset')}, "
+            f"{_count(len(radius.cells), 'partition')} are actually reached, through {_count(attempts['may'], 'attempt')}."
+        ),
+        (
+            f"Partitions: {cells['must']} TAINTED, {cells['may'] - cells['must']} SUSPECT, {cells['cleaned']} CLEANED. "
+            f"Attempts: {attempts['must']} TAINTED, {attempts['may'] - attempts['must']} SUSPECT."
+        ),
+    ]
+    if summary["teams"]:
+        lines.append(f"Who must know: {', '.join(summary['teams'])}.")
+    if radius.at_risk:
+        lines.append(f"Will read it next: {', '.join(map(str, radius.at_risk))}.")
+    lines += [f"Not known: {printable(str(gap.subject))}: {printable(gap.reason)}." for gap in radius.gaps]
+    return lines
+
+
+def partitions_in_words(partitions: Iterable[Partition]) -> str:
+    """Partitions with consecutive ones as a range: ``dt=2026-11-15 … dt=2026-11-17 (3)``."""
+    parts: list[str] = []
+    ordered = sorted(
+        set(partitions), key=lambda one: (str(one.period.grain), one.period.start.isoformat()) if one.period else ("", str(one))
+    )
+    runs: list[list[Partition]] = []
+    for one in ordered:
+        if runs and _follows(runs[-1][-1], one):
+            runs[-1].append(one)
+        else:
+            runs.append([one])
+    for run in runs:
+        if len(run) < 3:
+            parts += [str(one) for one in run]
+        else:
+            parts.append(f"{run[0]} … {run[-1]} ({len(run)})")
+    return ", ".join(parts)
+
+
+def _follows(left: Partition, right: Partition) -> bool:
+    before, after = left.period, right.period
+    if before is None or after is None or left.dated_keys != right.dated_keys or before.grain is not after.grain:
+        return False
+    return before.grain.value != "instant" and _next(before) == after
+
+
+def _next(period: Period) -> Period:
+    return shift(period, 1)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _parent(dataset: DatasetId, cells: list[ReachedCell]) -> DatasetId | None:
+    """The dataset before this one on its shortest path."""
+    path = min((cell.path for cell in cells), key=len)
+    earlier = [hop.cell.dataset for hop in path[:-1] if hop.cell.dataset != dataset]
+    return earlier[-1] if earlier else None
+
+
+def _dataset(dataset: DatasetId, cells: list[ReachedCell]) -> Text:
+    text = Text(printable(str(dataset)), style="bold", overflow="fold")
+    if any(cell.serving for cell in cells):
+        text.append("  SERVING", style="bold magenta")
+    if owners := sorted({owner for cell in cells for owner in cell.owners}):
+        text.append(f"  {printable(', '.join(owners))}", style="cyan")
+    return text
+
+
+def _states(cells: list[ReachedCell]) -> list[Text]:
+    def key(one: ReachedCell) -> tuple[str, str]:
+        return one.state, one.reason or ""
+
+    order = {"TAINTED": 0, "SUSPECT": 1, "CLEANED": 2}
+    lines = []
+    for (state, reason), found in groupby(sorted(cells, key=lambda one: (order[one.state], one.reason or "")), key=key):
+        group = list(found)
+        since = render(min(one.since for one in group))
+        text = Text(overflow="fold").append(state, style=_STYLES[state])
+        text.append(f"  {printable(partitions_in_words(one.cell.partition for one in group))}")
+        text.append(f"  since {since or 'the beginning'}", style="dim")
+        if reason:
+            text.append(f"\n{printable(reason)}", style="dim italic")
+        lines.append(text)
+    return lines

@@ -1,0 +1,103 @@
+"""Reads the lineage that an incident is about: sources, effects and declarations into one history."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from incident.context import Context
+from incident.home import IncidentFolder
+from lineage.datasets import split_url
+from lineage.errors import SourceUnreadable
+
+if TYPE_CHECKING:
+    from lineage.history import History
+
+
+def read_history(context: Context, folder: IncidentFolder | None = None) -> History:
+    """Everything that the sources and our own journals say. Read-only.
+
+    Raises SourceUnreadable when there is no source, or not one usable event in them.
+    """
+    from lineage.history import build
+    from lineage.sources import Problems, read
+
+    sources = named_sources(context, folder)
+    if not sources:
+        raise SourceUnreadable("no lineage is configured", "give --lineage PATH, or [lineage] sources in incident.toml")
+    problems = Problems()
+    context.say(f"Reading lineage from {', '.join(sources)} …")
+    effects = _effects(folder) if folder is not None else ()
+    with context.progress("lineage") as progress:
+        events = read(sources, problems, remote=_Buckets(context), progress=lambda _: progress.advance(1))
+        history = build(events, context.config.declarations, effects=effects, ended=_ended(folder), problems=problems)
+    if not history.events:
+        skipped = problems.skipped
+        first = f"; {skipped[0].source}:{skipped[0].line}: {skipped[0].reason}" if skipped else ""
+        raise SourceUnreadable(
+            f"{', '.join(sources)}: no usable lineage event ({len(skipped)} lines skipped{first})",
+            "give OpenLineage events as NDJSON or JSON with --lineage",
+        )
+    return history
+
+
+def named_sources(context: Context, folder: IncidentFolder | None) -> tuple[str, ...]:
+    """``--lineage``, else what the incident was declared with, else the configuration's."""
+    if context.lineage_override:
+        return absolute(context.lineage_override)
+    declared = [] if folder is None else [one.evidence.get("lineage") for one in folder.timeline.records()]
+    recorded: list[str] = next((one for one in reversed(declared) if one), None) or []
+    return tuple(recorded) or context.sources
+
+
+def absolute(sources: Iterable[str]) -> tuple[str, ...]:
+    """Plain paths made absolute, so that they still mean the same from another folder."""
+    return tuple(one if ":" in one.partition("/")[0] else str(Path(one).expanduser().absolute()) for one in sources)
+
+
+def _effects(folder: IncidentFolder) -> tuple[Effect, ...]:
+    from incident.effects import effects
+
+    return effects(folder)
+
+
+def _ended(folder: IncidentFolder | None) -> dict[str, int]:
+    """Ends that people gave to runs which never reported theirs (``note --run ID --ended T``)."""
+    from lineage.timestamps import parse
+
+    records = folder.timeline.records() if folder is not None else []
+    return {one.evidence["run"]: parse(one.evidence["ended"]) for one in records if one.evidence.get("ended")}
+
+
+class _Buckets:
+    """Lineage that lies in buckets, through the same storage entries as the data."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def names(self, url: str) -> Iterator[str]:
+        from incident.storage import open_reader
+
+        bucket, key = _place(url)
+        keys = open_reader(self._context.config, bucket, key).list_keys(bucket, key)
+        return (
+            f"s3://{bucket}/{name}" for name in keys if name == key or not key or key.endswith("/") or name.startswith(f"{key}/")
+        )
+
+    def open(self, url: str) -> BinaryIO:
+        from incident.storage import open_reader
+
+        bucket, key = _place(url)
+        return io.BytesIO(open_reader(self._context.config, bucket, key).read(bucket, key))
+
+
+def _place(url: str) -> tuple[str, str]:
+    found = split_url(url)
+    key = url.removeprefix("s3://").partition("/")[2]
+    return found.namespace.removeprefix("s3://"), key
+
+
+if TYPE_CHECKING:
+    from lineage.effects import Effect
