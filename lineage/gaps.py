@@ -10,7 +10,7 @@ from lineage.history import History
 
 
 def gaps(history: History) -> tuple[Gap, ...]:
-    """Data without a writer or a reader, unknown partitions, attempts lacking their usual inputs or outputs, runs without an end."""
+    """Data without a writer or a reader, unknown partitions, attempts without their usual data, runs without an end."""
     written = {dataset for datasets in history.job_writes.values() for dataset in datasets}
     read = {dataset for datasets in history.job_reads.values() for dataset in datasets}
     found = [

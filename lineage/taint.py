@@ -6,10 +6,11 @@ and partition, so that their cost grows with what was reached and not with the h
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from lineage.attempts import Attempt, Cell, Mode, Read, Write
 from lineage.datasets import DatasetId
@@ -59,6 +60,14 @@ class _WriteAt:
     write: Write
 
 
+def _start(entry: _WriteAt) -> int:
+    return entry.start
+
+
+def _end(entry: _ReadAt) -> int:
+    return entry.end
+
+
 class Sweep:
     """The index of a history's reads and writes, and the questions that taint asks of it."""
 
@@ -68,6 +77,7 @@ class Sweep:
         self.reads: dict[DatasetId, dict[Partition, list[_ReadAt]]] = defaultdict(lambda: defaultdict(list))
         self.writes: dict[DatasetId, dict[Partition, list[_WriteAt]]] = defaultdict(lambda: defaultdict(list))
         self.cleansing: dict[DatasetId, dict[Partition, list[_WriteAt]]] = defaultdict(lambda: defaultdict(list))
+        self._ends: dict[int, list[int]] = {}
         for index, one in enumerate(self.attempts):
             for read in one.reads:
                 start, end = read.at or (one.start, one.end)
@@ -79,14 +89,33 @@ class Sweep:
                     self.cleansing[write.cell.dataset][write.cell.partition].append(entry)
         for by_partition in self.reads.values():
             for reads in by_partition.values():
-                reads.sort(key=lambda entry: entry.end)
+                reads.sort(key=_end)
         # attempts are in the order of their starts, so the lists of writes already are
 
     def readers_after(self, cell: Cell, moment: int) -> Iterator[_ReadAt]:
         """Reads that overlap the cell and end at or after the moment."""
         for part, reads in self.reads.get(cell.dataset, {}).items():
             if overlap(cell.partition, part):
-                yield from reads[bisect_left(reads, moment, key=lambda entry: entry.end) :]
+                yield from reads[bisect_left(reads, moment, key=_end) :]
+
+    def meeting(self, cell: Cell, first: int, last: int) -> Iterator[_WriteAt]:
+        """Writes that overlap the cell and whose time meets the closed interval."""
+        for part, writes in self.writes.get(cell.dataset, {}).items():
+            if not overlap(part, cell.partition):
+                continue
+            latest = self._latest_ends(writes)
+            index = bisect_right(writes, last, key=_start) - 1
+            while index >= 0 and latest[index] >= first:  # no earlier write ends later than this
+                if writes[index].end >= first:
+                    yield writes[index]
+                index -= 1
+
+    def _latest_ends(self, writes: list[_WriteAt]) -> list[int]:
+        """For each write, the latest end among it and all that began before."""
+        found = self._ends.get(id(writes))
+        if found is None:
+            found = self._ends[id(writes)] = list(accumulate((one.end for one in writes), max))
+        return found
 
     def may_see(self, writer: int, write: Write, reader: _ReadAt) -> bool:
         """The may-see rule, for cells that overlap."""
@@ -98,7 +127,7 @@ class Sweep:
         for part, cleansing in self.cleansing.get(write.cell.dataset, {}).items():
             if not covers(part, write.cell.partition, reader.read.cell.partition):
                 continue
-            for one in cleansing[bisect_left(cleansing, w.end + skew, key=lambda entry: entry.start) :]:
+            for one in cleansing[bisect_left(cleansing, w.end + skew, key=_start) :]:
                 if one.start > reader.start:
                     break
                 if (
@@ -118,18 +147,10 @@ class Sweep:
             return False
         if w.end + self.skew > reader.start:
             return False
-        first, last = w.start - self.skew, reader.end + self.skew
-        for part, writes in self.writes[cell.dataset].items():
-            if not overlap(part, cell.partition):
-                continue
-            for one in writes:
-                if one.start > last:
-                    break
-                if one.end < first or one.write.mode is Mode.APPEND or one.attempt in {writer, reader.attempt}:
-                    continue
-                if not self._ignored(one, reader):
-                    return False
-        return True
+        return not any(
+            one.write.mode is not Mode.APPEND and one.attempt not in {writer, reader.attempt} and not self._ignored(one, reader)
+            for one in self.meeting(cell, w.start - self.skew, reader.end + self.skew)
+        )
 
     def _ignored(self, one: _WriteAt, reader: _ReadAt) -> bool:
         return self.attempts[one.attempt].key in reader.read.ignoring
@@ -153,21 +174,38 @@ def spread(sweep: Sweep, seeds: Seeds) -> Taint:
     for index, number in sorted(seeds.writes):
         taint.distances.setdefault(index, 0)
         queue.append((index, number))
+    pending = {dataset: {part: list(reads) for part, reads in parts.items()} for dataset, parts in sweep.reads.items()}
     while queue:
         at = queue.popleft()
         if at in taint.may_writes:
             continue
         taint.may_writes.add(at)
-        writer, write = at[0], sweep.attempts[at[0]].writes[at[1]]
-        for reader in sweep.readers_after(write.cell, sweep.attempts[writer].start - sweep.skew):
-            if reader.attempt in taint.may or not sweep.may_see(writer, write, reader):
-                continue
+        for reader in _newly_seeing(sweep, at, pending, taint.may):
             taint.may.add(reader.attempt)
             taint.causes[reader.attempt] = Cause(at, reader.read)
-            taint.distances[reader.attempt] = taint.distances[writer] + 1
+            taint.distances[reader.attempt] = taint.distances[at[0]] + 1
             queue.extend((reader.attempt, number) for number in range(len(sweep.attempts[reader.attempt].writes)))
     _convict(sweep, seeds, taint)
     return taint
+
+
+def _newly_seeing(
+    sweep: Sweep, at: WriteAt, pending: dict[DatasetId, dict[Partition, list[_ReadAt]]], reached: set[int]
+) -> Iterator[_ReadAt]:
+    """Reads by attempts not reached yet that may see a write. Reads of reached attempts leave the pending ones for good."""
+    writer, write = sweep.attempts[at[0]], sweep.attempts[at[0]].writes[at[1]]
+    for part, reads in pending.get(write.cell.dataset, {}).items():
+        if not overlap(write.cell.partition, part):
+            continue
+        first = bisect_left(reads, writer.start - sweep.skew, key=_end)
+        later, reads[first:] = reads[first:], []
+        for reader in later:
+            if reader.attempt in reached:
+                continue
+            if sweep.may_see(at[0], write, reader):
+                yield reader
+            else:
+                reads.append(reader)
 
 
 def _convict(sweep: Sweep, seeds: Seeds, taint: Taint) -> None:
