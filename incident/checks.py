@@ -1,0 +1,175 @@
+"""What ``doctor`` looks at: configuration, lineage, storage, orchestrators, home. Nothing changes outside the home."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from incident.config import Config, StorageRule
+from incident.context import Context
+from incident.errors import IncidentError
+from incident.language import plural
+from lineage.errors import LineageError
+
+Status = Literal["ok", "warn", "fail"]
+_ENOUGH = 100_000
+"""Events read of one source; it is the readable, not the read, that is checked."""
+_SOON = 30
+"""Days within which an expiring version may be gone before the incident is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at: ``detail`` says what was found, ``hint`` what helps."""
+
+    name: str
+    status: Status
+    detail: str
+    hint: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        return {"name": self.name, "status": self.status, "detail": self.detail}
+
+
+def checks(context: Context) -> Iterator[Check]:
+    """Every check, in order; one that fails does not keep the next from running."""
+    try:
+        config = context.config
+    except IncidentError as error:
+        yield Check("configuration", "fail", error.message, error.hint)
+        return
+    if config.path is None:
+        yield Check("configuration", "warn", "no incident.toml here or above", "incident init")
+    else:
+        yield Check("configuration", "ok", str(config.path))
+    yield from _lineage(context, config)
+    yield from (_storage(config, rule) for rule in config.storages)
+    if not config.storages:
+        yield Check("storage", "warn", "no [[storage]] entry: nothing can be reverted or purged", "add one to incident.toml")
+    yield from _orchestrators(config)
+    yield from _home(context)
+
+
+def _lineage(context: Context, config: Config) -> Iterator[Check]:
+    if not context.sources:
+        yield Check("lineage", "warn", "no sources", "add [lineage] sources to incident.toml, or give --lineage")
+    for source in context.sources:
+        name = f"lineage {source}"
+        try:
+            yield _bucket_of(config, name, source) if source.startswith("s3://") else _source(name, source)
+        except (IncidentError, LineageError) as error:
+            yield Check(name, "fail", error.message, error.hint)
+
+
+def _source(name: str, source: str) -> Check:
+    from lineage.sources import Problems, read
+
+    problems, events = Problems(), 0
+    for _ in read([source], problems):
+        events += 1
+        if events == _ENOUGH:
+            break
+    more = "at least " if events == _ENOUGH else ""
+    if not events:
+        return Check(name, "warn", f"no usable event; {plural(len(problems.skipped), 'line')} skipped", "incident lineage gaps")
+    if problems.skipped:
+        first = problems.skipped[0]
+        return Check(
+            name,
+            "warn",
+            f"{more}{plural(events, 'event')}; {plural(len(problems.skipped), 'line')} skipped, "
+            f"the first in {first.source}:{first.line}: {first.reason}",
+            "incident lineage gaps",
+        )
+    return Check(name, "ok", f"{more}{plural(events, 'event')}")
+
+
+def _bucket_of(config: Config, name: str, url: str) -> Check:
+    from incident.storage import open_reader
+
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    open_reader(config, bucket, prefix).state(bucket)
+    return Check(name, "ok", "its bucket answers")
+
+
+def _storage(config: Config, rule: StorageRule) -> Check:
+    from incident.storage import open_reader
+
+    name = f"storage {rule.url}"
+    try:
+        state = open_reader(config, rule.bucket, rule.prefix).state(rule.bucket)
+    except IncidentError as error:
+        return Check(name, "fail", error.message, error.hint)
+    if state.versioning != "Enabled":
+        word = "suspended" if state.versioning == "Suspended" else "off"
+        return Check(
+            name, "warn", f"versioning is {word}: nothing here can be reverted or purged recoverably", "turn versioning on"
+        )
+    soon = [one for one in state.expiries if one.days < _SOON]
+    if soon:
+        listed = ", ".join(f"{one.prefix or 'everything'} after {plural(one.days, 'day')}" for one in soon)
+        return Check(
+            name, "warn", f"versioned, but its lifecycle removes older versions: {listed}", "suspend that rule during an incident"
+        )
+    return Check(name, "ok", "reachable, versioned")
+
+
+def _orchestrators(config: Config) -> Iterator[Check]:
+    if not config.orchestrators:
+        yield Check("orchestrators", "warn", "none: backfills are done by hand", "add [[orchestrator]] to incident.toml")
+    for rule in config.orchestrators:
+        name = f"orchestrator {rule.jobs}"
+        if rule.kind != "command":
+            yield Check(name, "fail", f"the kind {rule.kind!r} is not supported yet", 'use kind = "command"')
+        elif shutil.which(rule.command[0]) is None:
+            yield Check(name, "fail", f"the command {rule.command[0]!r} is not found or not executable", "correct it, or PATH")
+        else:
+            yield Check(name, "ok", f"{rule.command[0]} is there")
+
+
+def _home(context: Context) -> Iterator[Check]:
+    try:
+        home = context.home
+        incidents = home.incidents()
+    except IncidentError as error:
+        yield Check("home", "fail", error.message, error.hint)
+        return
+    if (reason := _unwritable(home.path)) is not None:
+        yield Check("home", "fail", f"{home.path} is not writable: {reason}", "name another with --home DIR")
+    else:
+        yield Check("home", "ok", f"{home.path}, {plural(len(incidents), 'incident')}")
+    for folder in incidents:
+        if folder.is_open:
+            wrong = folder.timeline.verify()
+            count = plural(len(wrong), "problem")
+            detail = f"{count}: {wrong[0]}" if wrong else "its timeline is whole"
+            yield Check(
+                f"timeline {folder.id}", "fail" if wrong else "ok", detail, f"incident timeline verify --incident {folder.id}"
+            )
+
+
+def _unwritable(home: Path) -> str | None:
+    """Why a record could not be made here; None when it could."""
+    if not home.exists():
+        above = next(one for one in home.parents if one.exists())
+        return None if above.is_dir() and os.access(above, os.W_OK | os.X_OK) else f"{above} does not let us make it"
+    from incident import files
+
+    probe = home / f".doctor-{secrets.token_hex(6)}"
+    try:
+        files.create(probe, b"")
+        probe.unlink()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def worst(found: Iterable[Check]) -> Status:
+    """The gravest status of some checks."""
+    statuses = {one.status for one in found}
+    return "fail" if "fail" in statuses else "warn" if "warn" in statuses else "ok"

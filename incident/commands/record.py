@@ -1,0 +1,92 @@
+"""``note``, ``timeline`` and ``timeline verify``: the record that people add to, read and check."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from incident.context import Context
+from incident.errors import OK, UNVERIFIED, UsageError
+from incident.language import moment
+from incident.report import Problem, Report, printable
+from incident.timeline import Record
+from lineage import timestamps
+from lineage.timestamps import SECOND
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_LATER = 60 * SECOND
+"""A record written down this much after what it tells is shown as backdated."""
+
+
+def note(context: Context, text: str, kind: str, at: str | None) -> Report:
+    """Add what a person saw, thought, decided or said; ``at`` is when it happened, else now."""
+    if not text.strip():
+        raise UsageError("A note needs a text", 'incident note "p95 of order totals is 100 times the usual"')
+    occurred_at = None
+    if at is not None:
+        try:
+            occurred_at = timestamps.parse(at)
+        except ValueError as error:
+            raise UsageError(f"--at: {error}", "for example --at 2026-11-18T02:00:00Z") from error
+        if occurred_at > context.now():
+            raise UsageError(f"--at {at} lies in the future", "leave --at out for now")
+    folder = context.folder()
+    record = folder.timeline.append("note", text.strip(), evidence={"kind": kind}, occurred_at=occurred_at)
+    return Report(
+        data={"seq": record.seq, "head": record.hash},
+        text=f"Noted as {record.seq} ({kind}) at {moment(record.occurred_at)} UTC",
+        next=["incident timeline"],
+        incident=folder.id,
+    )
+
+
+def timeline_show(context: Context) -> Report:
+    """What happened, by when it happened; what was recorded later is marked."""
+    folder = context.folder()
+    records = sorted(folder.timeline.records(), key=lambda record: (record.occurred_at, record.seq))
+    return Report(
+        data={"events": [record.to_json() for record in records], "head": folder.timeline.head},
+        text=(lambda: _table(records)) if records else f"Nothing is recorded for {folder.id} yet",
+        next=["incident note TEXT" if folder.is_open else "incident export --format md -o post-mortem.md"],
+        incident=folder.id,
+    )
+
+
+def timeline_verify(context: Context, head: str | None) -> Report:
+    """Whether the chain is whole; exit 6 with what is wrong when it is not."""
+    folder = context.folder()
+    found = folder.timeline.verify(head)
+    count = 0 if found else len(folder.timeline.records())
+    whole = f"The timeline of {folder.id} is whole: {count} records, head {folder.timeline.head or '—'}" if not found else None
+    return Report(
+        data={"ok": not found, "records": count, "head": "" if found else folder.timeline.head},
+        text=whole,
+        problems=[Problem("timeline", one, "compare with a copy of the home; the record before it is still good") for one in found],
+        next=["incident timeline"],
+        exit_code=UNVERIFIED if found else OK,
+        incident=folder.id,
+    )
+
+
+def kind_words(record: Record) -> str:
+    """What sort of record it is: a note's own kind, or the engine's."""
+    return str(record.evidence.get("kind") or "note") if record.kind == "note" else record.kind
+
+
+def _table(records: list[Record]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("#", justify="right")
+    table.add_column("when (UTC)", no_wrap=True)
+    table.add_column("by", overflow="fold")
+    table.add_column("kind", overflow="fold")
+    table.add_column("what happened", overflow="fold")
+    for record in records:
+        late = record.recorded_at - record.occurred_at > _LATER
+        text = f"{printable(record.text)} (recorded {moment(record.recorded_at)})" if late else printable(record.text)
+        table.add_row(
+            str(record.seq), moment(record.occurred_at), printable(str(record.actor.get("role", "—"))), kind_words(record), text
+        )
+    return table
