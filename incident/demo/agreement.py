@@ -52,16 +52,18 @@ def affected_only(blast: dict[str, Any], before: Audit, after: Audit) -> str:
     return f"{clean} objects of clean partitions have the versions they had, and none of the lake's {kept} versions is lost"
 
 
-def figures_agree(timeline: dict[str, Any], report: str, before: Audit, after: Audit) -> str:
-    """What the timeline and the post-mortem say was removed is what the bucket's listing shows."""
+def figures_agree(timeline: dict[str, Any], report: str, reached: int, before: Audit, after: Audit) -> str:
+    """What the timeline and the post-mortem say was removed is what the bucket's listing shows; ``reached``: partitions."""
     removed = [one["evidence"] for one in timeline["events"] if one["kind"] == "applied" and one["evidence"]["phase"] == "purge"]
     told = sum(evidence["objects"] for evidence in removed)
     markers = _markers(after) - _markers(before)
     if told != markers:
         raise Unexpected(f"the timeline says {told} objects were purged, the bucket holds {markers} delete markers more", _HINT)
-    if not re.search(rf"\b{markers} objects?\b", report):
-        raise Unexpected(f"the post-mortem does not say that {markers} objects were purged", _HINT)
-    return f"timeline and post-mortem say {told} objects were purged, and the bucket holds that many delete markers"
+    for what, figure in (("Purged, recoverably", markers), ("Partitions reached", reached)):
+        row = re.search(rf"^\| {what} \| ([\d,]+)", report, re.MULTILINE)
+        if row is None or int(row[1].replace(",", "")) != figure:
+            raise Unexpected(f"the post-mortem's row {what!r} says {row and row[1]}, and {figure} is right", _HINT)
+    return f"timeline and post-mortem say that {told} objects were purged, and the bucket holds that many delete markers"
 
 
 def _markers(audit: Audit) -> int:

@@ -121,7 +121,7 @@ class Play:
             for told in (
                 all_right(after),
                 affected_only(self._blast, self._before, after),
-                figures_agree(timeline, report, self._before, after),
+                figures_agree(timeline, report, len(self._blast["cells"]), self._before, after),
             ):
                 session.tell(f"✓ {told}")
 
