@@ -33,7 +33,7 @@ class Session:
     commands: list[str] = field(default_factory=list)
 
     def heading(self, text: str) -> None:
-        self._print(f"\n━━ {text} {'━' * max(0, 76 - len(text))}\n")
+        self._print(f"\n━━ {text} ━━\n")
 
     def tell(self, text: str) -> None:
         self._print(f"{text}\n")
