@@ -7,6 +7,7 @@ IncidentError (1)
 ├── CredentialsMissing (4)     the storage refuses us, or there are no credentials
 ├── Drift (5)                  the world moved since the plan
 ├── VerificationFailed (6)     something tainted is left, or something purged is not back
+├── Interrupted (130)          the operator stopped us between two chunks; the hint says how to go on
 ├── TimelineUnwritable (7)     the timeline or the journal could not be written; nothing destructive happens
 └── StorageError (1)           the storage answered with an error
     ├── BucketMissing (1)      no such bucket
@@ -80,6 +81,11 @@ class VerificationFailed(IncidentError):
 class TimelineUnwritable(IncidentError):
     exit_code = UNWRITABLE
     code = "timeline"
+
+
+class Interrupted(IncidentError):
+    exit_code = INTERRUPTED
+    code = "interrupted"
 
 
 class StorageError(IncidentError):

@@ -23,7 +23,7 @@ def create(path: Path, data: bytes) -> bool:
             os.link(temporary, path)
         except FileExistsError:
             return False
-        _sync(path.parent)
+        sync(path.parent)
     return True
 
 
@@ -31,7 +31,7 @@ def replace(path: Path, data: bytes) -> None:
     """Write a file whole, over what was there. Raises OSError, and then what was there still is."""
     with _temporary(path, data) as temporary:
         temporary.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
 
 
 @contextlib.contextmanager
@@ -49,7 +49,7 @@ def _temporary(path: Path, data: bytes) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _sync(folder: Path) -> None:
+def sync(folder: Path) -> None:
     """Make a new name in a folder durable."""
     handle = os.open(folder, os.O_RDONLY)
     try:

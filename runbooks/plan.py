@@ -51,6 +51,7 @@ class CopyVersion:
     source_etag: str
     size: int
     cell: str
+    storage_class: str = "STANDARD"
     op: Literal["copy-version"] = "copy-version"
 
 
@@ -63,6 +64,7 @@ class RemoveMarkers:
     requires: Requirement
     version_ids: tuple[str, ...]
     uncovers: str
+    uncovers_etag: str
     size: int
     cell: str
     op: Literal["remove-markers"] = "remove-markers"
@@ -118,17 +120,23 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCell:
-    """A cell that a plan answers for, even where nothing had to be done. ``leaves``: what is current there afterwards."""
+    """A cell that a plan answers for, even where nothing had to be done.
+
+    ``leaves``: what is current there afterwards. ``partial``: some of its objects are left as they are, so that applying the
+    plan does not put the whole cell into that state. ``url``: where it lies.
+    """
 
     namespace: str
     name: str
     partition: str
     known: bool
     leaves: Literal["nothing", "data"]
+    url: str = ""
+    partial: bool = False
 
     @classmethod
-    def of(cls, cell: Cell, leaves: Literal["nothing", "data"]) -> PlannedCell:
-        return cls(*cell.dataset, str(cell.partition), cell.known, leaves)
+    def of(cls, cell: Cell, leaves: Literal["nothing", "data"], url: str = "") -> PlannedCell:
+        return cls(*cell.dataset, str(cell.partition), cell.known, leaves, url)
 
     @property
     def cell(self) -> Cell:

@@ -63,7 +63,7 @@ def test_a_key_that_xml_cannot_carry_is_marked_alone_and_conditionally(store: S3
         {"Deleted": [{"Key": "p/plain", "DeleteMarkerVersionId": "m2"}]},
         {
             "Bucket": "bkt",
-            "Delete": {"Objects": [{"Key": "p/plain", "ETag": '"c"'}, {"Key": "p/lost", "ETag": '"d"'}], "Quiet": False},
+            "Delete": {"Objects": batch, "Quiet": False},
         },
     )
     marked = store.put_markers("bkt", {"p/\x01": '"a"', "p/plain": '"c"', "p/\x02": '"b"', "p/lost": '"d"'})

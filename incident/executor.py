@@ -1,0 +1,281 @@
+"""Applying a plan: exactly its actions, each intended in the journal before and settled after, told to the timeline.
+
+Order, so that a crash leaves too much said and never too little: timeline "apply-started" → journal begin → per chunk intent,
+effect, outcome → journal end → timeline "applied" (for an undo "undone"). Nothing happens if the first two cannot be written.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from incident.errors import DRIFTED, FAILED, OK, Drift, IncidentError, InputNeeded, Interrupted
+from incident.journal import Journal, JournalState, journal_path, read_journal
+from lineage.timestamps import SECOND
+from runbooks.plan import Plan, RunJob
+
+APPLIED = ("applied", "undone")
+"""The kinds of timeline records that end an apply; the last one's plan is what a new plan must build on."""
+
+
+class Performer(Protocol):
+    """Knows how to do the actions of one plan, a chunk at a time."""
+
+    def chunks(self, indices: Sequence[int]) -> Sequence[Sequence[int]]:
+        """The actions that are left, in chunks, in order."""
+
+    def perform(self, chunk: Sequence[int], journal: Journal) -> None:
+        """Do one chunk: write the intent to the journal, act, write the outcomes."""
+
+
+class Ticker(Protocol):
+    """Something that shows progress."""
+
+    def advance(self, n: int = 1) -> None: ...
+
+
+class TimelineLike(Protocol):
+    """What the executor needs of a timeline."""
+
+    def append(self, kind: str, text: str, *, evidence: dict[str, Any] | None = None) -> Any: ...
+    def records(self) -> list[Any]: ...
+
+
+class Folder(Protocol):
+    """What the executor needs of an incident's folder."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def journal_dir(self) -> Path: ...
+    @property
+    def timeline(self) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What came of an apply: actions by outcome, over all its tries; ``seconds`` of this one."""
+
+    plan_id: str
+    done: int
+    failed: int
+    drifted: int
+    unknown: int
+    objects: int
+    bytes: int
+    seconds: float
+    already: bool = False
+    notes: tuple[tuple[str, str], ...] = ()
+    """What was not done, by name, and why."""
+
+    @property
+    def exit_code(self) -> int:
+        if self.already:
+            return OK
+        return FAILED if self.failed or self.unknown else DRIFTED if self.drifted else OK
+
+    def to_json(self) -> dict[str, Any]:
+        """The apply data of the contract."""
+        counts = {"done": self.done, "failed": self.failed, "drifted": self.drifted, "unknown": self.unknown}
+        rest = {"objects": self.objects, "bytes": self.bytes, "seconds": self.seconds, "already_applied": self.already}
+        return {"plan_id": self.plan_id, **counts, **rest}
+
+
+def apply(
+    folder: Folder,
+    plan: Plan,
+    performer: Performer,
+    *,
+    clock: Callable[[], int],
+    actor: Mapping[str, Any],
+    progress: Ticker | None = None,
+) -> Applied:
+    """Do a plan. A second time does nothing and says so.
+
+    Raises Drift when the plan is stale, InputNeeded when an apply was interrupted or is going on elsewhere, TimelineUnwritable
+    when nothing could be written (and then nothing was done), Interrupted after Ctrl-C.
+    """
+    state = read_journal(folder.journal_dir, plan.id)
+    if _told(folder, plan):
+        return Applied(plan.id, 0, 0, 0, 0, 0, 0, 0.0, already=True)
+    if state.begun is not None:
+        raise InputNeeded(_where(plan, state), f"incident resume --incident {folder.id}", code="interrupted-apply")
+    if others := [name for name in interrupted(folder) if name != plan.id]:
+        raise InputNeeded(
+            f"{others[0]} was begun and is not finished", f"incident resume --incident {folder.id}", code="interrupted-apply"
+        )
+    last = last_applied(folder)
+    if plan.previous != last:
+        said = f"{last} was applied since" if last else "what it builds on is not applied"
+        raise Drift(
+            f"{plan.id} is stale: {said}", f"incident {plan.phase}" if plan.phase != "undo" else "incident status", code="stale"
+        )
+    return _run(folder, plan, performer, clock=clock, actor=actor, progress=progress, take_over=False)
+
+
+def resume(
+    folder: Folder,
+    plan: Plan,
+    performer: Performer,
+    *,
+    clock: Callable[[], int],
+    actor: Mapping[str, Any],
+    progress: Ticker | None = None,
+    take_over: bool = False,
+) -> Applied:
+    """Finish an interrupted apply: what is in doubt is looked at first, what failed is tried again under its conditions."""
+    return _run(folder, plan, performer, clock=clock, actor=actor, progress=progress, take_over=take_over)
+
+
+def interrupted(folder: Folder) -> list[str]:
+    """The plans whose journal was begun and not ended, or ended without the timeline knowing; oldest first."""
+    told = {record.evidence.get("plan_id") for record in folder.timeline.records() if record.kind in APPLIED}
+    paths = sorted(folder.journal_dir.glob("*.ndjson"), key=lambda path: (path.stat().st_mtime_ns, path.name))
+    states = {path.stem: read_journal(folder.journal_dir, path.stem) for path in paths}
+    return [name for name, state in states.items() if state.begun is not None and (state.ended is None or name not in told)]
+
+
+def unsettled(folder: Folder, plan: Plan) -> bool:
+    """Whether an apply left actions failed or unknown, so that a resume has something to do."""
+    state = read_journal(folder.journal_dir, plan.id)
+    return state.begun is not None and bool(state.unfinished(len(plan.actions)))
+
+
+def last_applied(folder: Folder) -> str | None:
+    """The plan that was applied or undone last."""
+    found = [record.evidence.get("plan_id") for record in folder.timeline.records() if record.kind in APPLIED]
+    return found[-1] if found else None
+
+
+def _run(
+    folder: Folder,
+    plan: Plan,
+    performer: Performer,
+    *,
+    clock: Callable[[], int],
+    actor: Mapping[str, Any],
+    progress: Ticker | None,
+    take_over: bool,
+) -> Applied:
+    started = clock()
+    with Journal(folder.journal_dir, plan.id, actor, take_over=take_over) as journal:
+        again = journal.state.begun is not None
+        if not again or journal.state.ended is None or journal.state.unfinished(len(plan.actions)):
+            text = f"{'Resuming' if again else 'Applying'} {plan.id}: {len(plan.actions)} actions"
+            folder.timeline.append(
+                "resumed" if again else "apply-started", text, evidence={"plan_id": plan.id, "phase": plan.phase}
+            )
+            journal.begin(len(plan.actions), clock())
+            _walk(folder, plan, performer, journal, progress)
+            journal.end(clock())
+        applied = _applied(plan, journal.state, round((clock() - started) / SECOND, 3))
+        evidence = {key: value for key, value in applied.to_json().items() if key != "already_applied"} | {"phase": plan.phase}
+        if plan.target is not None:
+            evidence["target"] = plan.target
+        folder.timeline.append("undone" if plan.phase == "undo" else "applied", _sentence(plan, applied), evidence=evidence)
+    return applied
+
+
+def _walk(folder: Folder, plan: Plan, performer: Performer, journal: Journal, progress: Ticker | None) -> None:
+    left = journal.state.unfinished(len(plan.actions))
+    if progress is not None:
+        progress.advance(len(plan.actions) - len(left))
+    chunks = performer.chunks(left)
+    with _stop_between_chunks() as stop:
+        for number, chunk in enumerate(chunks):
+            if stop.is_set():
+                raise Interrupted(
+                    f"stopped before chunk {number + 1} of {len(chunks)}; what was done stays done",
+                    f"incident resume --incident {folder.id}",
+                    data=_applied(plan, journal.state, 0.0).to_json(),
+                )
+            journal.check_claim()
+            try:
+                performer.perform(chunk, journal)
+            except IncidentError as error:
+                error.data = {**_applied(plan, journal.state, 0.0).to_json(), **error.data}
+                goes_on = f"incident resume --incident {folder.id}"
+                error.hint = (
+                    f"{error.hint}; then: {goes_on}" if error.hint and "resume" not in error.hint else error.hint or goes_on
+                )
+                raise
+            if progress is not None:
+                progress.advance(len(chunk))
+
+
+@contextmanager
+def _stop_between_chunks() -> Iterator[threading.Event]:
+    """The first Ctrl-C finishes the chunk in hand; a second one interrupts at once, which resume can cope with."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    former = signal.getsignal(signal.SIGINT)
+
+    def heard(_number: int, _frame: object) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, former)
+
+    signal.signal(signal.SIGINT, heard)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, former)
+
+
+def _told(folder: Folder, plan: Plan) -> bool:
+    return any(record.kind in APPLIED and record.evidence.get("plan_id") == plan.id for record in folder.timeline.records())
+
+
+def _where(plan: Plan, state: JournalState) -> str:
+    left = len(state.unfinished(len(plan.actions)))
+    return f"{plan.id} was begun and is not finished: {left} of {len(plan.actions)} actions are left"
+
+
+def _applied(plan: Plan, state: JournalState, seconds: float) -> Applied:
+    done = [action for index, action in enumerate(plan.actions) if _status(state, index) == "done"]
+    touched = [action for action in done if not isinstance(action, RunJob)]
+    notes = tuple(
+        (_name(plan, index), outcome.note) for index, outcome in sorted(state.outcomes.items()) if outcome.status != "done"
+    )
+    doubtful = len(state.doubtful.keys() | {index for index, one in state.outcomes.items() if one.status == "unknown"})
+    return Applied(
+        plan.id,
+        len(done),
+        sum(_status(state, index) == "failed" for index in state.outcomes),
+        sum(_status(state, index) == "drifted" for index in state.outcomes),
+        doubtful,
+        len(touched),
+        sum(action.size for action in touched),
+        seconds,
+        notes=notes,
+    )
+
+
+def _status(state: JournalState, index: int) -> str:
+    if index in state.doubtful:
+        return "unknown"
+    return state.outcomes[index].status if index in state.outcomes else "left"
+
+
+def _name(plan: Plan, index: int) -> str:
+    action = plan.actions[index]
+    return action.job if isinstance(action, RunJob) else f"s3://{action.bucket}/{action.key}"
+
+
+def _sentence(plan: Plan, applied: Applied) -> str:
+    parts = [f"{applied.done} of {len(plan.actions)} actions done"]
+    parts += [
+        f"{count} {word}"
+        for count, word in ((applied.failed, "failed"), (applied.drifted, "drifted"), (applied.unknown, "unknown"))
+        if count
+    ]
+    return f"{plan.id}: {', '.join(parts)}"
+
+
+__all__ = ["Applied", "Performer", "apply", "interrupted", "journal_path", "last_applied", "resume", "unsettled"]

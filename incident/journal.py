@@ -1,0 +1,282 @@
+"""The journal of one plan: what was intended, durably before it is done, and what came of it.
+
+NDJSON, one record a line, each on disk before the call returns. A chunk's intent names its actions; ``made`` names the versions
+that our requests created, as soon as the server told us; an outcome settles an action as done, failed, drifted or unknown.
+A last line torn by a crash counts as never written: whatever it would have said happened after it, or is looked up again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from incident import files
+from incident.errors import Drift, IncidentError, InputNeeded, TimelineUnwritable
+from lineage.timestamps import parse, render
+
+Status = Literal["done", "failed", "drifted", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one action. ``version_id``: the version that we made and that stands. ``note``: why it is not done."""
+
+    status: Status
+    version_id: str | None = None
+    note: str = ""
+
+
+@dataclass(slots=True)
+class JournalState:
+    """All that a journal says. Times in nanoseconds UTC; actions by their index in the plan.
+
+    ``doubtful`` maps the actions whose effect is not settled to the time of their first intent since the last settlement.
+    """
+
+    begun: int | None = None
+    ended: int | None = None
+    first_intent: dict[int, int] = field(default_factory=dict)
+    doubtful: dict[int, int] = field(default_factory=dict)
+    made: dict[int, str] = field(default_factory=dict)
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    settled_at: dict[int, int] = field(default_factory=dict)
+
+    def count(self, status: Status) -> int:
+        return sum(outcome.status == status for outcome in self.outcomes.values())
+
+    def unfinished(self, actions: int) -> list[int]:
+        """The actions not attempted yet, failed, or in doubt, in the plan's order."""
+        return [
+            index
+            for index in range(actions)
+            if index in self.doubtful or index not in self.outcomes or self.outcomes[index].status in {"failed", "unknown"}
+        ]
+
+    def read(self, record: Mapping[str, Any]) -> None:
+        """Take in one record."""
+        at = parse(record["at"])
+        match record["type"]:
+            case "begin":
+                self.begun = at if self.begun is None else self.begun
+                self.ended = None
+            case "intent":
+                self.ended = None
+                for index in _spread(record["actions"]):
+                    self.first_intent.setdefault(index, at)
+                    self.doubtful.setdefault(index, at)
+            case "made":
+                self.made |= {int(index): made for index, made in record["versions"].items()}
+            case "outcome":
+                for text, (status, version_id, note) in record["results"].items():
+                    self._settle(int(text), Outcome(status, version_id, note), at)
+            case "end":
+                self.ended = at
+
+    def _settle(self, index: int, outcome: Outcome, at: int) -> None:
+        self.outcomes[index] = outcome
+        self.settled_at[index] = at
+        if outcome.status != "unknown":
+            self.doubtful.pop(index, None)
+            self.made.pop(index, None)
+
+
+def journal_path(folder: Path, plan_id: str) -> Path:
+    return folder / f"{plan_id}.ndjson"
+
+
+def read_journal(folder: Path, plan_id: str) -> JournalState:
+    """A plan's journal, read-only; an empty state when there is none. Raises IncidentError when it is damaged."""
+    state = JournalState()
+    path = journal_path(folder, plan_id)
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return state
+    except OSError as error:
+        raise IncidentError(f"the journal {path} cannot be read: {error.strerror or error}", "make it readable") from error
+    for number, line in enumerate(lines[:-1], start=1):  # behind the last newline stands nothing, or a torn line
+        try:
+            state.read(json.loads(line))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise IncidentError(
+                f"the journal {path} is damaged at line {number}: {error}", "restore it from a copy", code="journal-damaged"
+            ) from error
+    return state
+
+
+class Journal:
+    """A claimed journal, open for writing. Use as a context manager: leaving it releases the claim.
+
+    Raises TimelineUnwritable whenever a record cannot be made durable, so that the effect behind it does not happen.
+    """
+
+    def __init__(self, folder: Path, plan_id: str, actor: Mapping[str, Any], *, take_over: bool = False) -> None:
+        self.path = journal_path(folder, plan_id)
+        self._claim = Claim(folder / f"{plan_id}.claim", plan_id, actor)
+        self._file: int | None = None
+        self._take_over = take_over
+        self.state = JournalState()
+
+    def __enter__(self) -> Self:
+        self._claim.take(take_over=self._take_over)
+        try:
+            self.state = read_journal(self.path.parent, self.path.stem)
+            self._open()
+        except BaseException:
+            self._claim.release()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        self._claim.release()
+
+    def _open(self) -> None:
+        try:
+            self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            whole = self.path.read_bytes().rpartition(b"\n")
+            os.ftruncate(self._file, len(whole[0]) + len(whole[1]))  # a torn line would swallow the next record
+            files.sync(self.path.parent)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    # --- records ----------------------------------------------------------------------------------------------------------
+
+    def begin(self, actions: int, at: int) -> None:
+        self._append({"type": "begin", "at": render(at), "plan": self.path.stem, "actions": actions, **self._claim.owner})
+
+    def intent(self, actions: Iterable[int], at: int) -> None:
+        """Write before acting. ``at`` in nanoseconds UTC."""
+        self._append({"type": "intent", "at": render(at), "actions": _ranges(actions)})
+
+    def made(self, versions: Mapping[int, str], at: int) -> None:
+        """The version ids that the server gave to what we made."""
+        if versions:
+            self._append({"type": "made", "at": render(at), "versions": {str(index): made for index, made in versions.items()}})
+
+    def outcome(self, results: Mapping[int, Outcome], at: int) -> None:
+        if results:
+            plain = {str(index): [one.status, one.version_id, one.note] for index, one in results.items()}
+            self._append({"type": "outcome", "at": render(at), "results": plain})
+
+    def end(self, at: int) -> None:
+        self._append({"type": "end", "at": render(at)})
+
+    def check_claim(self) -> None:
+        """Raises Drift when somebody took this journal over."""
+        self._claim.check()
+
+    def _append(self, record: dict[str, Any]) -> None:
+        if self._file is None:
+            raise RuntimeError("the journal is not open")
+        line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
+        try:
+            while line:
+                line = line[os.write(self._file, line) :]
+            os.fsync(self._file)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        self.state.read(record)
+
+
+class Claim:
+    """Who is applying a plan: a file that only one process can create, naming host, process, person and a nonce."""
+
+    def __init__(self, path: Path, plan_id: str, actor: Mapping[str, Any]) -> None:
+        self.path = path
+        self._plan_id = plan_id
+        self.owner = {
+            "host": socket.gethostname(),
+            "space": _process_space(),
+            "pid": os.getpid(),
+            "actor": dict(actor),
+            "nonce": secrets.token_hex(8),
+        }
+
+    def take(self, *, take_over: bool) -> None:
+        """Raises InputNeeded when another process, which may be alive, holds it; ``take_over`` takes it all the same."""
+        body = json.dumps(self.owner).encode() + b"\n"
+        try:
+            if files.create(self.path, body):
+                return
+            holder = self._holder()
+            if not take_over and not self._dead(holder):
+                who = holder.get("actor", {}).get("name", "somebody") if isinstance(holder.get("actor"), dict) else "somebody"
+                raise InputNeeded(
+                    f"{self._plan_id} is being applied by {who} on {holder.get('host', 'an unknown host')}, "
+                    f"process {holder.get('pid', 'unknown')}",
+                    "wait for it; only if it is certainly gone: incident resume --take-over",
+                    code="claimed",
+                )
+            files.replace(self.path, body)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+        self.check()
+
+    def check(self) -> None:
+        if self._holder().get("nonce") != self.owner["nonce"]:
+            raise Drift(f"{self._plan_id} was taken over by another process; this one stops", "incident status", code="taken-over")
+
+    def release(self) -> None:
+        """Give it back. A claim that was taken over stays with its new holder."""
+        with suppress(OSError):
+            if self._holder().get("nonce") == self.owner["nonce"]:
+                self.path.unlink()
+
+    def _holder(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self.path.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _dead(self, holder: Mapping[str, Any]) -> bool:
+        """Certainly gone: a process of this very host (and of its process namespace) that no longer runs."""
+        if holder.get("host") != self.owner["host"] or holder.get("space") != self.owner["space"]:
+            return False
+        try:
+            os.kill(int(holder["pid"]), 0)
+        except ProcessLookupError:
+            return True
+        except (OSError, KeyError, TypeError, ValueError, OverflowError):
+            return False
+        return False
+
+
+def _process_space() -> str:
+    """Containers may share a host name and not the process ids."""
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def _unwritable(path: Path, error: OSError) -> TimelineUnwritable:
+    return TimelineUnwritable(
+        f"the journal could not be written: {path}: {error.strerror or error}; nothing more was done",
+        "make room or permission there, then: incident resume",
+    )
+
+
+def _ranges(actions: Iterable[int]) -> list[list[int]]:
+    """Indices as [first, last] pairs: a chunk of 1,000 is one pair."""
+    pairs: list[list[int]] = []
+    for index in sorted(actions):
+        if pairs and pairs[-1][1] == index - 1:
+            pairs[-1][1] = index
+        else:
+            pairs.append([index, index])
+    return pairs
+
+
+def _spread(pairs: Iterable[tuple[int, int]]) -> list[int]:
+    return [index for first, last in pairs for index in range(first, last + 1)]
