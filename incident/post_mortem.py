@@ -86,7 +86,9 @@ def _head(story: Story) -> list[str]:
 def _summary(story: Story) -> list[str]:
     fault = ((story.radius or {}).get("fault") or {}).get("words")
     lines = ["## Summary", "", f"The fault: {escape(str(fault))}." if fault else "The fault is not known yet."]
-    lines += ["", *(f"{escape(one.text)}" for one in story.records if one.kind == "fixed")]
+    for one in story.records:
+        if one.kind == "fixed":
+            lines += ["", escape(one.text)]
     return [*lines, "", "_In two or three sentences: what users saw, and how it ended._"]
 
 

@@ -92,7 +92,7 @@ class Timeline:
         occurred_at: int | None = None,
         actor: dict[str, Any] | None = None,
     ) -> Record:
-        """Record something, durably before this returns. Raises TimelineUnwritable, and then nothing was recorded.
+        """Record something, durably before this returns. Raises TimelineUnwritable, and then nothing may follow that relies on it.
 
         ``evidence`` is JSON whose whole numbers lie within ±(2**53 − 1); times in it are RFC 3339.
         """

@@ -115,7 +115,7 @@ def _usage(invocation: Invocation, error: Any) -> Problem:
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "incident"
     invocation.command = path.partition(" ")[2] or "incident"
-    return Problem("usage", error.format_message(), f"{path} --help")
+    return Problem("usage", error.format_message().replace("Value error, ", ""), f"{path} --help")
 
 
 def _asks_for(arguments: Sequence[str], flag: str) -> bool:
