@@ -130,7 +130,7 @@ class _Layer:
         self.path = path
         source = _read(path)
         try:
-            raw = tomllib.loads(source)
+            raw = tomllib.loads(f"{source}\n")  # so that every error has a line
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{path}: not valid TOML: {error}", "correct that line; `incident init` writes an example") from error
         root = Table(raw, file=str(path), source=source)

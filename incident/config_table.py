@@ -135,6 +135,8 @@ class Table:
                     return number
             elif inside and key and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
                 return number
+            elif seen < 0 and self.name and re.match(rf"\s*{re.escape(self.name)}\s*[.=]", line):
+                header = number
         return header
 
 
