@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from lineage.attempts import Attempt, Cell
 from lineage.blast_radius import ReachedCell
@@ -36,11 +36,13 @@ def plan_backfill(
     dirty: Sequence[ReachedCell] = (),
     reached: Collection[tuple[str, int]] = frozenset(),
     include: Collection[str] = frozenset(),
+    urls: Mapping[str, str] | None = None,
 ) -> Plan:
     """The plan that makes the missing cells again.
 
     ``dirty``: the cells that are TAINTED or SUSPECT now; ``reached``: the keys of the attempts that the fault reached; ``include``:
-    refused cells that the operator named, for reading something missing or tainted. Raises CyclicJobs, UnknownPlaceholder.
+    refused cells that the operator named, for reading something missing or tainted; ``urls``: where each cell lies, so that the
+    output of its run can be looked for. Raises CyclicJobs, UnknownPlaceholder.
     """
     makers = Makers(attempts, lambda job: command(job) is not None, reached)
     refusals = Refusals(dirty, frozenset(include), command)
@@ -76,7 +78,7 @@ def plan_backfill(
         revision=revision,
         previous=previous,
         actions=tuple(actions),
-        cells=tuple(PlannedCell.of(cell, "data") for cell in made),
+        cells=tuple(PlannedCell.of(cell, "data", (urls or {}).get(str(cell), "")) for cell in made),
         refused=tuple(refusals.by_cell[name] for name in sorted(refusals.by_cell)),
         warnings=tuple(sorted(refusals.warnings)),
     )

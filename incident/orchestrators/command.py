@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shlex
 import signal
@@ -29,6 +30,9 @@ class CommandOrchestrator:
     def run(self, action: RunJob, log: Path) -> RunOutcome:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
+            with contextlib.suppress(OSError):
+                # The program inherits the lock with its output: whoever comes after us can see whether it still runs.
+                fcntl.flock(output, fcntl.LOCK_EX | fcntl.LOCK_NB)
             output.write(f"$ {shlex.join(action.command)}\n".encode("utf-8", "replace"))
             output.flush()
             try:
@@ -54,6 +58,16 @@ class CommandOrchestrator:
             return RunOutcome(ok=True)
         ended = f"ended with exit code {code}" if code > 0 else f"was ended by {_signal(-code)}"
         return RunOutcome(ok=False, detail=f"{action.command[0]!r} {ended}{_last_words(log)}")
+
+    def running(self, log: Path) -> bool:
+        try:
+            with log.open("ab") as output:
+                fcntl.flock(output, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False  # no log, or a file system without locks: then nobody can tell
+        return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

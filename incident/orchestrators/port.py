@@ -26,3 +26,6 @@ class Orchestrator(Protocol):
         Returns also when the run failed or could not be started. When interrupted (KeyboardInterrupt) the run is stopped before
         the interrupt goes on, so that nothing writes any more once the operator has the terminal back.
         """
+
+    def running(self, log: Path) -> bool:
+        """Whether a run that writes to this log, begun by a process that is gone, is still going on."""

@@ -97,6 +97,25 @@ def test_an_interrupt_stops_the_program_and_what_it_started(run: Callable[[RunJo
     assert gone
 
 
+def test_a_run_that_outlives_us_can_be_seen_until_its_end(tmp_path: Path) -> None:
+    log = tmp_path / "1.log"
+    orchestrator = CommandOrchestrator(tmp_path)
+    assert not orchestrator.running(log)
+    child = (
+        "import pathlib, subprocess, sys; "
+        "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'], start_new_session=True); "
+        "pathlib.Path('pid').write_text(str(p.pid))"
+    )
+    assert orchestrator.run(python(child), log).ok
+    assert orchestrator.running(log)
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    for _ in range(500):
+        if not orchestrator.running(log):
+            break
+        time.sleep(0.01)
+    assert not orchestrator.running(log)
+
+
 X = JobId("shop", "x")
 
 
