@@ -1,0 +1,115 @@
+"""What a recovery plan is made from, and the questions that revert and purge both ask of a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from lineage.attempts import Cell
+from lineage.blast_radius import BlastRadius, ReachedCell
+from lineage.datasets import DatasetId, JobId
+from runbooks.consents import Consents
+from runbooks.plan import ObjectAction, PlannedCell, Refusal
+from runbooks.survey import CellSurvey, ObjectVersion, Target
+from runbooks.targets import inside, table_format
+
+KEPT_DAYS = 30
+"""Purged versions must outlive the incident by this much, in days."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place that a plan must not touch by the way: the home, the quarantine, or another dataset's root."""
+
+    what: str
+    bucket: str
+    prefix: str
+    dataset: DatasetId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything a planner may know. ``surveys`` has each dirty cell, or why it could not be surveyed."""
+
+    incident: str
+    radius: BlastRadius
+    surveys: Mapping[Cell, CellSurvey | Refusal]
+    can_be_made: Callable[[JobId], bool]
+    places: tuple[Place, ...] = ()
+    previous: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One cell's part of a plan."""
+
+    planned: PlannedCell
+    actions: tuple[ObjectAction, ...]
+    bucket: str
+
+
+def surveyed(reached: ReachedCell, facts: Facts, taken: Sequence[tuple[Cell, Target]]) -> CellSurvey | Refusal:
+    """The cell's survey, unless something forbids touching it whatever the operator says."""
+    name = str(reached.cell)
+    survey = facts.surveys.get(reached.cell)
+    if survey is None:
+        return Refusal(name, "was not surveyed", "not-surveyed")
+    if isinstance(survey, Refusal):
+        return survey
+    versions = [version for history in survey.keys for version in history.versions]
+    form = survey.table_format or table_format(tuple(history.key for history in survey.keys))
+    if form is not None:
+        return Refusal(name, f"belongs to a table of format {form}; its files are never touched one by one", "table-format")
+    if survey.bucket.versioning != "Enabled":
+        why = f"versioning of {survey.target.bucket} is {survey.bucket.versioning}: what is deleted there is lost"
+        return Refusal(name, why, "unversioned")
+    if any(version.version_id == "null" for version in versions):
+        why = "holds null versions, from before versioning was enabled or while it was suspended; they count as unversioned"
+        return Refusal(name, why, "unversioned")
+    if survey.bucket.mfa_delete:
+        return Refusal(name, f"{survey.target.bucket} has MFA delete: we could not take back what we do", "mfa-delete")
+    for place in facts.places:
+        if place.dataset is None and (inside(survey.target, place.bucket, place.prefix)):
+            return Refusal(name, f"{survey.target.url} holds {place.what}", "keep-out")
+    for other, target in taken:
+        if inside(target, survey.target.bucket, survey.target.prefix) or inside(survey.target, target.bucket, target.prefix):
+            return Refusal(name, f"{survey.target.url} overlaps the place of {other}", "overlap")
+    return survey
+
+
+def questions(reached: ReachedCell, survey: CellSurvey, facts: Facts, consents: Consents) -> list[Refusal]:
+    """What keeps a cell out of the plan unless the operator names it."""
+    name = str(reached.cell)
+    found = []
+    if reached.state == "SUSPECT":
+        found.append(Refusal(name, f"is only SUSPECT: {reached.reason or 'it is not certain that it is bad'}", "suspect"))
+    if reached.open_writer and not consents.writers_stopped:
+        why = "a run that writes it has not ended; stop it and give --writers-stopped, or: incident note --run ID --ended T"
+        found.append(Refusal(name, why, "open-writer"))
+    if not survey.keys:
+        why = f"no object ever lay under {survey.target.url}; check location and partition of its [[dataset]]"
+        found.append(Refusal(name, why, "nothing-there"))
+    bucket, prefix = survey.target.bucket, survey.target.prefix
+    if not survey.bucket.lifecycle_known:
+        why = f"the lifecycle rules of {bucket} may not be read, so they might expire the covered versions"
+        found.append(Refusal(name, why, "expiring"))
+    days = [one.days for one in survey.bucket.expiries if one.prefix.startswith(prefix) or prefix.startswith(one.prefix)]
+    if days and min(days) < KEPT_DAYS:
+        why = f"a lifecycle rule of {bucket} expires covered versions after {min(days)} days, less than {KEPT_DAYS}"
+        found.append(Refusal(name, why, "expiring"))
+    for place in facts.places:
+        strictly = (place.prefix.rstrip("/") + "/") != prefix and inside(survey.target, place.bucket, place.prefix)
+        if place.dataset not in {None, reached.cell.dataset} and strictly:
+            found.append(Refusal(name, f"{survey.target.url} holds {place.what}", "contains"))
+    return found
+
+
+def asked(found: list[Refusal]) -> Refusal:
+    """Several questions about one cell as one refusal that names the consent."""
+    return Refusal(found[0].what, f"{'; '.join(one.why for one in found)} (to go on: --include '{found[0].what}')", found[0].code)
+
+
+def marker_first(version: ObjectVersion) -> tuple[bool, bytes]:
+    """Completion markers go first and come back last, so that no reader takes half a partition for a whole one."""
+    return not version.key.endswith("/_SUCCESS"), version.key.encode()

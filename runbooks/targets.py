@@ -1,0 +1,90 @@
+"""Where a cell lies in storage: a bucket and a prefix that ends at a ``/``, or why nobody can say.
+
+Absence is never permission: an unknown partition, a missing layout or an empty prefix is refused, never read as "everything".
+The ``/`` at the end is what keeps ``dt=2026-11-1`` away from ``dt=2026-11-10``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from lineage.attempts import Cell
+from lineage.datasets import DatasetId
+from lineage.declarations import Declarations
+from lineage.errors import PartitionError
+from runbooks.plan import Refusal
+from runbooks.survey import Target
+
+TABLE_FORMATS = ("iceberg", "delta", "hudi")
+_S3 = re.compile(r"s3[an]?://([^/]+)(?:/(.*))?", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A dataset's root: ``prefix`` is empty for a bucket's root, else ends at a ``/``."""
+
+    bucket: str
+    prefix: str
+
+
+def location(dataset: DatasetId, declarations: Declarations) -> Location | Refusal:
+    """A dataset's root in storage: as declared, else its own name where that is an s3:// URL."""
+    declared = declarations.dataset(dataset).location
+    text = declared if declared is not None else str(dataset)
+    if text.startswith("file:"):
+        return Refusal(str(dataset), f"lies in {text}: local files are not supported yet", "no-mapping")
+    match = _S3.fullmatch(text)
+    if match is None:
+        what = f"location {text!r} is not an s3:// URL" if declared is not None else "no storage mapping"
+        return Refusal(str(dataset), f'{what}; add location = "s3://BUCKET/PREFIX" to its [[dataset]]', "no-mapping")
+    key = match[2] or ""
+    return Location(match[1], key if not key or key.endswith("/") else key + "/")
+
+
+def locate(cell: Cell, declarations: Declarations, *, deleting: bool = True) -> Target | Refusal:
+    """Where a cell lies, or why it is refused. ``deleting``: something there will be deleted, which protection forbids."""
+    rule = declarations.dataset(cell.dataset)
+    if deleting and rule.protected:
+        return Refusal(str(cell), "is protected: it is never deleted from", "protected")
+    if rule.format is not None and rule.format.lower() in TABLE_FORMATS:
+        return Refusal(str(cell), f"is a table of format {rule.format}; its files are never touched one by one", "table-format")
+    root = location(cell.dataset, declarations)
+    if isinstance(root, Refusal):
+        return Refusal(str(cell), root.why, root.code)
+    if not cell.partition:
+        if rule.partition:
+            why = f"its partition is not known, and the dataset has the layout {rule.partition.template}"
+            return Refusal(str(cell), why, "unknown-partition")
+        if rule.partition is None and not cell.known:
+            why = "its partition is not known; if the dataset has none, declare partition = false"
+            return Refusal(str(cell), why, "unknown-partition")
+        if not root.prefix:
+            return Refusal(str(cell), f"would be all of the bucket {root.bucket}", "bucket-root")
+        return Target(root.bucket, root.prefix)
+    if rule.partition is None:
+        return Refusal(str(cell), 'no partition layout is declared; add for example partition = "dt=%Y-%m-%d"', "no-mapping")
+    if rule.partition is False:
+        return Refusal(str(cell), "names a partition, but the dataset is declared as having none", "unknown-partition")
+    try:
+        path = rule.partition.render(cell.partition)
+    except PartitionError as error:
+        return Refusal(str(cell), error.message, "unknown-partition")
+    return Target(root.bucket, f"{root.prefix}{path}/")
+
+
+def inside(outer: Target, bucket: str, prefix: str) -> bool:
+    """Whether a place lies at or below a target."""
+    return bucket == outer.bucket and (prefix if prefix.endswith("/") else prefix + "/").startswith(outer.prefix)
+
+
+def table_format(keys: tuple[str, ...]) -> str | None:
+    """The table format that files with these keys betray, or None."""
+    for key in keys:
+        if "/_delta_log/" in f"/{key}":
+            return "delta"
+        if "/.hoodie/" in f"/{key}":
+            return "hudi"
+        if re.search(r"(^|/)metadata/[^/]*\.metadata\.json$", key):
+            return "iceberg"
+    return None

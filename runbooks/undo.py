@@ -1,0 +1,124 @@
+"""Undo: walk an applied plan backwards, removing exactly what we made, wherever it is still on top.
+
+What was written since stays, and stays current: an undo removes our own versions by their ids and nothing else, so that freshly
+backfilled data is never overwritten. Where a cell was partly written again, undoing the rest would mix two generations of data,
+so that it is refused unless named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from runbooks.consents import Consents, names
+from runbooks.plan import (
+    CopyVersion,
+    ObjectAction,
+    Plan,
+    PlannedCell,
+    PutMarker,
+    Refusal,
+    RemoveMarkers,
+    RemoveOwn,
+    Requirement,
+)
+from runbooks.survey import BucketState, KeyHistory
+
+Current = Mapping[tuple[str, str], KeyHistory | None]
+"""(bucket, key) → its versions now."""
+
+
+def undone_keys(target: Plan, done: Mapping[int, str | None]) -> list[tuple[str, str]]:
+    """The (bucket, key) pairs whose histories an undo needs. ``done``: index → version id that we made, for each action done."""
+    return [(action.bucket, action.key) for _, action, _ in _done(target, done)]
+
+
+def plan_undo(
+    target: Plan,
+    done: Mapping[int, str | None],
+    current: Current,
+    buckets: Sequence[BucketState],
+    *,
+    consents: Consents,
+    previous: str | None,
+) -> Plan:
+    """The inverse of what ``target`` did. Pure; nothing it did not record as done is touched."""
+    refusals: list[Refusal] = []
+    warnings: list[str] = []
+    if target.phase not in {"revert", "purge"}:
+        refusals.append(Refusal(target.id, f"a {target.phase} cannot be undone", "empty"))
+    stuck = {state.bucket for state in buckets if state.versioning != "Enabled"}
+    by_cell: dict[str, list[tuple[ObjectAction, ObjectAction | None]]] = {}
+    for _, action, made in reversed(_done(target, done)):
+        inverse = _inverse(action, made, current.get((action.bucket, action.key)))
+        by_cell.setdefault(action.cell, []).append((action, inverse))
+    cells: list[PlannedCell] = []
+    actions: list[ObjectAction] = []
+    for cell in reversed(target.cells):
+        pairs = by_cell.get(str(cell), [])
+        inverses = [inverse for _, inverse in pairs if inverse is not None]
+        again = len(pairs) - len(inverses)
+        if any(action.bucket in stuck for action, _ in pairs):
+            refusals.append(Refusal(str(cell), "the versioning of its bucket is not Enabled any more", "unversioned"))
+            continue
+        if pairs and not inverses:
+            warnings.append(f"{cell} changed since, all {again} objects of it; it stays as it is")
+            continue
+        if again:
+            why = f"{again} of {len(pairs)} objects changed since; undoing the rest would mix two generations"
+            if not any(names(text, cell.cell) for text in consents.include):
+                refusals.append(Refusal(str(cell), f"{why} (to go on: --include '{cell}')", "rewritten"))
+                continue
+            warnings.append(f"{cell}: {why} (included by name)")
+        actions += inverses
+        unfinished = len(pairs) < sum(not _foreign(action, cell) for action in target.actions)
+        cells.append(_planned(cell, [action for action, _ in pairs], partial=bool(again) or unfinished))
+    return Plan(
+        incident=target.incident,
+        phase="undo",
+        revision=target.revision,
+        actions=tuple(actions),
+        cells=tuple(cells),
+        previous=previous,
+        target=target.id,
+        buckets=tuple(sorted({(action.bucket, "Enabled") for action in actions})),
+        refused=tuple(refusals),
+        warnings=tuple(warnings),
+    )
+
+
+def _done(target: Plan, done: Mapping[int, str | None]) -> list[tuple[int, ObjectAction, str | None]]:
+    undoable = (PutMarker, CopyVersion, RemoveMarkers)
+    return [(at, action, done[at]) for at, action in enumerate(target.actions) if at in done and isinstance(action, undoable)]
+
+
+def _inverse(action: ObjectAction, made: str | None, now: KeyHistory | None) -> ObjectAction | None:
+    """What takes an action back; None where ours is no longer on top, so that there is nothing of ours to see."""
+    match action:
+        case PutMarker() | CopyVersion():
+            if now is None or made is None or now.top.version_id != made:
+                return None
+            top = Requirement(made, now.top.etag, now.top.is_marker)
+            beneath = now.versions[1].version_id if len(now.versions) > 1 else None
+            if beneath != action.requires.version_id:
+                return None  # what we covered is gone; uncovering what lies deeper would not bring the former state back
+            return RemoveOwn(action.bucket, action.key, top, beneath, action.size, action.cell)
+        case RemoveMarkers():
+            if now is None or now.top.version_id != action.uncovers:
+                return None
+            return PutMarker(action.bucket, action.key, Requirement(action.uncovers, now.top.etag), action.size, action.cell)
+        case _:
+            return None
+
+
+def _foreign(action: object, cell: PlannedCell) -> bool:
+    return getattr(action, "cell", None) != str(cell)
+
+
+def _planned(cell: PlannedCell, actions: Sequence[ObjectAction], *, partial: bool) -> PlannedCell:
+    """Where every key was absent before we acted, absence is what an undo brings back."""
+    absent = bool(actions) and cell.leaves == "data" and all(action.requires.is_marker for action in actions)
+    leaves: Literal["nothing", "data"] = "nothing" if absent else "data"
+    if not actions:
+        leaves = cell.leaves
+    return PlannedCell(cell.namespace, cell.name, cell.partition, cell.known, leaves, cell.url, partial)
