@@ -42,7 +42,7 @@ def run(arguments: Sequence[str]) -> int:
     except BaseException as error:
         if isinstance(error, SystemExit | GeneratorExit):
             raise
-        report = _failure(invocation, error)
+        report = _failure(invocation, error, arguments)
     if report.incident is None and context is not None and context.used is not None:
         report.incident = context.used.id
     try:
@@ -75,7 +75,7 @@ def _print(invocation: Invocation, report: Report) -> None:
     show(report, quiet=common.quiet, no_color=common.no_color)
 
 
-def _failure(invocation: Invocation, error: BaseException) -> Report:
+def _failure(invocation: Invocation, error: BaseException, arguments: Sequence[str]) -> Report:
     """What went wrong, as a report."""
     match error:
         case IncidentError():
@@ -85,7 +85,7 @@ def _failure(invocation: Invocation, error: BaseException) -> Report:
         case KeyboardInterrupt() | typer.Abort() | typer.Exit():
             problem, code, data = _interrupted(invocation), INTERRUPTED, {}
         case _ if isinstance(error, _PARSING):
-            problem, code, data = _usage(invocation, error), USAGE, {}
+            problem, code, data = _usage(invocation, error, arguments), USAGE, {}
         case OSError():
             place = f"{error.filename}: " if error.filename else ""
             problem, code, data = Problem("os", f"{place}{error.strerror or error}", "incident doctor"), FAILED, {}
@@ -111,11 +111,23 @@ def _interrupted(invocation: Invocation) -> Problem:
     return Problem("interrupted", "Interrupted", "incident status")
 
 
-def _usage(invocation: Invocation, error: Any) -> Problem:
+def _usage(invocation: Invocation, error: Any, arguments: Sequence[str]) -> Problem:
     context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else "incident"
+    path = context.command_path if context is not None else _path(arguments)
     invocation.command = path.partition(" ")[2] or "incident"
     return Problem("usage", error.format_message().replace("Value error, ", ""), f"{path} --help")
+
+
+def _path(arguments: Sequence[str]) -> str:
+    """The command that a command line names, where the parser's error does not say."""
+    from incident.cli.app import app
+
+    path, here = "incident", typer.main.get_command(app)
+    for word in arguments:
+        inner = getattr(here, "commands", {}).get(word)
+        if inner is not None:
+            path, here = f"{path} {word}", inner
+    return path
 
 
 def _asks_for(arguments: Sequence[str], flag: str) -> bool:
