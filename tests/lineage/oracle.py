@@ -45,6 +45,7 @@ class Deed:
     state: str  # COMPLETE, FAIL, ABORT, OPEN
     reads: tuple[Read, ...] = ()
     writes: tuple[Write, ...] = ()
+    ours: bool = False  # an effect of our own, such as a purge
 
 
 @dataclass(frozen=True)
@@ -131,9 +132,37 @@ def _must_see(story: Story, w: Deed, c_w: Place, r: Deed, read: Read) -> bool:
     return True
 
 
+def read_while_absent(story: Story, r: Deed) -> bool:
+    """Whether r, not ours, read what we had purged and nobody had made again."""
+    if r.ours:
+        return False
+    for p in story.deeds:
+        for x in p.writes:
+            if not p.ours or x.mode != "DROP" or not p.start - story.skew <= r.end:
+                continue
+            for y in r.reads:
+                if overlap(x.place, y.place) and not _made_again(story, p, x.place, r, y.place):
+                    return True
+    return False
+
+
+def _made_again(story: Story, p: Deed, c_p: Place, r: Deed, c_r: Place) -> bool:
+    return any(
+        m.name != r.name
+        and m.state == "COMPLETE"
+        and y.mode != "DROP"
+        and covers(y.place, c_p, c_r)
+        and p.start + story.skew <= m.start
+        and m.end + story.skew <= r.start
+        for m in story.deeds
+        for y in m.writes
+    )
+
+
 def may_tainted(story: Story) -> dict[str, int]:
     """Name → distance, breadth first: each round adds who sees a write of the round before."""
-    distance = {deed.name: 0 for deed in story.deeds if deed.name in story.seeds | story.suspect_seeds}
+    seeds = story.seeds | story.suspect_seeds
+    distance = {deed.name: 0 for deed in story.deeds if deed.name in seeds or read_while_absent(story, deed)}
     for step in itertools.count(1):
         fresh = {
             r.name
@@ -193,11 +222,7 @@ def _convicted(story: Story, c: Place, must: frozenset[str]) -> bool:
     for w in story.deeds:
         if w.name not in must or w.state != "COMPLETE" or not c.known or not any(x.place == c for x in w.writes):
             continue
-        others = [
-            o
-            for o in story.deeds
-            if o.name != w.name and any(y.mode != "APPEND" and overlap(y.place, c) for y in o.writes)
-        ]
+        others = [o for o in story.deeds if o.name != w.name and any(y.mode != "APPEND" and overlap(y.place, c) for y in o.writes)]
         if not any(o.end >= w.start - story.skew for o in others):
             return True
     return False
