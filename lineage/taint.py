@@ -17,7 +17,6 @@ from lineage.datasets import DatasetId
 from lineage.fault import Seeds
 from lineage.history import History
 from lineage.partitions import Partition, covers, overlap, same
-from lineage.timestamps import AFTER
 
 WriteAt = tuple[int, int]
 """A write: index of the attempt, index of the write in it."""
@@ -244,7 +243,7 @@ def read_while_absent(sweep: Sweep) -> dict[int, str]:
 
 
 def _made_again(sweep: Sweep, purge: Attempt, write: Write, reader: _ReadAt) -> bool:
-    """Whether a complete write made the shared part again after the purge began and before the read did."""
+    """Whether a complete write made the shared part again, certainly begun after the purge and ended before the read."""
     for part, writes in sweep.writes[write.cell.dataset].items():
         if not covers(part, write.cell.partition, reader.read.cell.partition):
             continue
@@ -257,6 +256,6 @@ def _made_again(sweep: Sweep, purge: Attempt, write: Write, reader: _ReadAt) -> 
                 or one.attempt == reader.attempt
             ):
                 continue
-            if one.end + sweep.skew <= reader.start and one.end != AFTER and one.start + sweep.skew >= purge.start:
+            if one.end + sweep.skew <= reader.start and purge.start + sweep.skew <= one.start:
                 return True
     return False
