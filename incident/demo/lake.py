@@ -13,12 +13,10 @@ from dataclasses import asdict
 from datetime import date, timedelta
 from pathlib import Path
 
-from incident.demo.audit import audit, versions
 from incident.demo.jobs import JOBS, SCHEDULE
 from incident.demo.settings import BAD, BAD_FIRST, BAD_LAST, GOOD, REGION, Settings, days
 from incident.demo.store import Missing, Store
 from incident.demo.work import Run, Work
-from incident.storage.s3 import create_versioned_bucket
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         match asked.verb:
             case "build":
+                from incident.storage.s3 import create_versioned_bucket
+
                 create_versioned_bucket(settings.endpoint, REGION, settings.bucket)
                 runs = build(settings)
                 print(f"{runs} runs over {len(days(settings.first, settings.last))} days")  # noqa: T201 - a program of its own
@@ -49,6 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
             case "deploy":
                 settings.deploy(_job(asked.job, parser), asked.version)
             case "audit":
+                from incident.demo.audit import audit, versions  # not with every run: a backfill starts dozens
+
                 findings = [asdict(finding) for finding in audit(Store(settings))]
                 print(json.dumps({"findings": findings, "versions": versions(settings)}))  # noqa: T201 - see above
     except Missing as missing:
