@@ -1,0 +1,219 @@
+"""revert, purge, undo and resume: a plan is shown; --apply does exactly that plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from incident.context import Context
+from incident.errors import InputNeeded, UsageError
+from incident.executor import Applied, Performer, apply, interrupted, last_applied, unsettled
+from incident.executor import resume as finish
+from incident.home import IncidentFolder
+from incident.journal import read_journal
+from incident.object_actions import CHUNK, ObjectActions, look
+from incident.plan_options import PlanOptions
+from incident.plan_report import show_applied, show_plan
+from incident.radius import Fresh, fresh_radius
+from incident.report import Report
+from incident.sizes import parse_size
+from incident.storage import open_store
+from incident.surveys import places, surveyor
+from lineage.attempts import Cell
+from lineage.timestamps import parse
+from runbooks.consents import Consents
+from runbooks.facts import Facts
+from runbooks.plan import Plan
+from runbooks.purge import plan_purge
+from runbooks.revert import plan_revert
+from runbooks.survey import BucketState, KeyHistory
+from runbooks.undo import plan_undo, undone_keys
+
+_FOLLOWING = {"revert": "incident purge", "purge": "incident backfill", "backfill": "incident verify", "undo": "incident status"}
+
+
+def revert(context: Context, options: PlanOptions) -> Report:
+    """Serving cells back to just before their first bad write."""
+    folder = _open(context)
+    if options.apply is not None:
+        return _apply(context, folder, folder.load_plan(options.apply, "revert"))
+    fresh = fresh_radius(context, folder)
+    consents = _consents(context, options)
+    cells = [one.cell for one in fresh.radius.dirty() if one.serving or consents.include]
+    facts = _facts(context, folder, fresh, cells, deleting=False)
+    rules = context.config.declarations
+    protected = frozenset(cell for cell in cells if rules.dataset(cell.dataset).protected)
+    pointed = [cell for cell in cells if rules.dataset(cell.dataset).pointer]
+    plan = plan_revert(facts, consents, rules.skew, protected)
+    warnings = tuple(f"{cell} is served through a pointer; this reverts its objects and leaves the pointer" for cell in pointed)
+    return _shown(context, folder, _with(plan, warnings), consents, options)
+
+
+def purge(context: Context, options: PlanOptions) -> Report:
+    """The tainted cells covered with delete markers, every version kept."""
+    folder = _open(context)
+    if options.apply is not None:
+        return _apply(context, folder, folder.load_plan(options.apply, "purge"))
+    fresh = fresh_radius(context, folder)
+    consents = _consents(context, options)
+    facts = _facts(context, folder, fresh, [one.cell for one in fresh.radius.dirty()], deleting=True)
+    return _shown(context, folder, plan_purge(facts, consents), consents, options)
+
+
+def undo(context: Context, plan_id: str | None, options: PlanOptions) -> Report:
+    """What an applied plan did, taken back wherever it still is what readers see."""
+    folder = _open(context)
+    if options.apply is not None:
+        plan = folder.load_plan(options.apply, "undo")
+        if plan_id is not None and plan.target != plan_id:
+            raise UsageError(f"{plan.id} takes back {plan.target}, not {plan_id}", f"incident undo {plan_id}")
+        return _apply(context, folder, plan)
+    if plan_id is None:
+        raise UsageError("Which plan is to be taken back?", "incident undo PLAN_ID; incident status lists the applied plans")
+    target = folder.load_plan(plan_id)
+    if target.phase not in {"revert", "purge"}:
+        raise UsageError(f"{plan_id} cannot be undone: only a revert or a purge can", "incident status")
+    state = read_journal(folder.journal_dir, plan_id)
+    if state.begun is None:
+        raise UsageError(f"{plan_id} was never applied, so there is nothing to undo", f"incident {target.phase}")
+    if plan_id in interrupted(folder) or state.doubtful:
+        raise InputNeeded(f"{plan_id} is not finished; what it did is not certain yet", "incident resume", code="interrupted-apply")
+    if others := interrupted(folder):
+        raise InputNeeded(f"{others[0]} was begun and is not finished", "incident resume", code="interrupted-apply")
+    done = {index: outcome.version_id for index, outcome in state.outcomes.items() if outcome.status == "done"}
+    consents = _consents(context, options)
+    current, buckets = _current(context, undone_keys(target, done))
+    plan = plan_undo(target, done, current, buckets, consents=consents, previous=last_applied(folder))
+    return _shown(context, folder, _with(plan, _home_warning(context)), consents, options)
+
+
+def resume(context: Context, take_over: bool) -> Report:
+    """Finish what was interrupted; else try again what failed in the last apply."""
+    folder = _open(context)
+    left = interrupted(folder)
+    if not left and (last := last_applied(folder)) is not None and unsettled(folder, folder.load_plan(last)):
+        left = [last]
+    if not left:
+        return Report(
+            {"plan_id": None, "done": 0, "failed": 0, "drifted": 0, "unknown": 0}, "Nothing is left to resume.", incident=folder.id
+        )
+    plan = folder.load_plan(left[0])
+    if plan.phase == "backfill":
+        from incident.commands.backfill import resume_backfill
+
+        return resume_backfill(context, folder, plan, take_over)
+    with context.progress(plan.id, len(plan.actions)) as bar:
+        applied = finish(
+            folder,
+            plan,
+            _performer(context, plan),
+            clock=context.now,
+            actor=context.actor(),
+            progress=bar,
+            take_over=take_over,
+        )
+    return _told(folder, plan, applied)
+
+
+# --- parts ---------------------------------------------------------------------------------------------------------------
+
+
+def _open(context: Context) -> IncidentFolder:
+    folder = context.folder()
+    if not folder.is_open:
+        raise UsageError(f"{folder.id} is closed", 'incident declare "TITLE"')
+    return folder
+
+
+def _facts(context: Context, folder: IncidentFolder, fresh: Fresh, cells: Sequence[Cell], *, deleting: bool) -> Facts:
+    context.say(f"Looking at {len(cells)} cells in storage …")
+    with context.progress("survey", len(cells)) as bar:
+        surveys = surveyor(context, deleting=deleting).survey(cells, bar.advance)
+    return Facts(
+        incident=folder.id,
+        radius=fresh.radius,
+        surveys=surveys,
+        can_be_made=lambda job: context.config.orchestrator_for(job) is not None,
+        places=places(context, fresh.history.datasets),
+        previous=last_applied(folder),
+        warnings=(*(f"the radius changed: {change}" for change in fresh.difference), *_home_warning(context)),
+    )
+
+
+def _home_warning(context: Context) -> tuple[str, ...]:
+    if context.home.url.startswith("s3://"):
+        return ()
+    return (f"the home {context.home.url} is on this machine: others who work on the same storage do not see this incident",)
+
+
+def _consents(context: Context, options: PlanOptions) -> Consents:
+    policy = context.config.policy
+    try:
+        size = policy.max_bytes if options.max_bytes is None else parse_size(options.max_bytes)
+        before = None if options.before is None else parse(options.before)
+    except ValueError as error:
+        raise UsageError(str(error), "--max-bytes 1TiB, --before 2026-11-15T04:00:00Z") from error
+    return Consents(
+        include=options.include,
+        max_objects=policy.max_objects if options.max_objects is None else options.max_objects,
+        max_bytes=size,
+        skip_refused=options.skip_refused,
+        writers_stopped=options.writers_stopped,
+        before=before,
+    )
+
+
+def _with(plan: Plan, warnings: tuple[str, ...]) -> Plan:
+    from dataclasses import replace
+
+    return replace(plan, warnings=plan.warnings + warnings) if warnings else plan
+
+
+def _shown(context: Context, folder: IncidentFolder, plan: Plan, consents: Consents, options: PlanOptions) -> Report:
+    command = f"incident undo {plan.target}" if plan.target is not None else f"incident {plan.phase}"
+    report = show_plan(folder, plan, consents, context.now(), command, detailed=options.detailed_exitcode)
+    if not report.next:
+        report.next = [_FOLLOWING[plan.phase]]
+    return report
+
+
+def _apply(context: Context, folder: IncidentFolder, plan: Plan) -> Report:
+    if context.config.policy.approvals:
+        raise InputNeeded(
+            f"[policy] approvals = {context.config.policy.approvals}, and approving plans is not built yet",
+            "set approvals = 0 in incident.toml if you may",
+            code="approval",
+        )
+    with context.progress(plan.id, len(plan.actions)) as bar:
+        performer = _performer(context, plan)
+        applied = apply(folder, plan, performer, clock=context.now, actor=context.actor(), progress=bar)
+    return _told(folder, plan, applied)
+
+
+def _told(folder: IncidentFolder, plan: Plan, applied: Applied) -> Report:
+    following = _FOLLOWING[plan.phase]
+    if plan.phase == "undo" and plan.target is not None:
+        following = f"incident {folder.load_plan(plan.target).phase}"
+    return show_applied(folder, plan, applied, following)
+
+
+def _performer(context: Context, plan: Plan) -> Performer:
+    return ObjectActions(plan, lambda bucket, prefix: open_store(context.config, bucket, prefix), context.now)
+
+
+def _current(
+    context: Context, pairs: Sequence[tuple[str, str]]
+) -> tuple[Mapping[tuple[str, str], KeyHistory | None], list[BucketState]]:
+    by_bucket: dict[str, list[str]] = {}
+    for bucket, key in pairs:
+        by_bucket.setdefault(bucket, []).append(key)
+    found: dict[tuple[str, str], KeyHistory | None] = {}
+    states = []
+    with context.progress("survey", len(pairs)) as bar:
+        for bucket, keys in by_bucket.items():
+            states.append(open_store(context.config, bucket, keys[0]).state(bucket))
+            for start in range(0, len(keys), CHUNK):
+                chunk = keys[start : start + CHUNK]
+                seen = look(open_store(context.config, bucket, chunk[0]), bucket, chunk)
+                found |= {(bucket, key): seen.get(key) for key in chunk}
+                bar.advance(len(chunk))
+    return found, states

@@ -1,0 +1,155 @@
+"""A plan, and what came of applying it, as the contract's JSON and as a screen."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from incident.errors import INPUT_NEEDED, PENDING
+from incident.executor import Applied
+from incident.home import IncidentFolder
+from incident.report import Problem, Report, printable
+from incident.sizes import render_size
+from lineage.timestamps import render
+from runbooks.consents import Consents, blocking
+from runbooks.plan import Plan, RunJob
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+SAMPLE = 20
+
+
+def plan_data(plan: Plan, created_at: int) -> dict[str, Any]:
+    """The plan data of the contract. ``created_at`` in nanoseconds UTC."""
+    objects = [action for action in plan.actions if not isinstance(action, RunJob)]
+    return {
+        "id": plan.id,
+        "phase": plan.phase,
+        "revision": plan.revision,
+        "created_at": render(created_at),
+        "actions": len(plan.actions),
+        "objects": len(objects),
+        "bytes": plan.bytes,
+        "cells": [{"cell": str(cell), "url": cell.url, "leaves": cell.leaves} for cell in plan.cells],
+        "refused": [{"what": one.what, "why": one.why, "code": one.code} for one in plan.refused],
+        "warnings": list(plan.warnings),
+        "sample": [f"s3://{action.bucket}/{action.key}" for action in objects[:SAMPLE]],
+    }
+
+
+def show_plan(folder: IncidentFolder, plan: Plan, consents: Consents, now: int, apply: str, *, detailed: bool = False) -> Report:
+    """The plan as a report; saved, so that it can be applied, unless something in it is refused or it answers for nothing.
+
+    ``apply``: the command line that applies it, without the id.
+    """
+    blocked = blocking(plan, consents)
+    saved = not blocked and bool(plan.cells)
+    if saved:
+        if plan.id not in folder.plans():
+            text = f"Planned {plan.id}: {len(plan.actions)} objects, {render_size(plan.bytes)}, in {len(plan.cells)} cells"
+            folder.timeline.append("planned", text, evidence=_evidence(plan))
+        folder.save_plan(plan, now)
+    command = f"{apply} --apply {plan.id}"
+    problems = [Problem("refused", f"{one.what}: {one.why}", _hint(one.code)) for one in blocked]
+    return Report(
+        data={"plan": plan_data(plan, now), "saved": saved},
+        text=lambda: _screen(plan, command if saved else "", len(blocked)),
+        problems=problems,
+        next=[command] if saved else ["incident blast"] if blocked else [],
+        exit_code=INPUT_NEEDED if blocked else PENDING if detailed and plan.actions else 0,
+        incident=folder.id,
+    )
+
+
+def _evidence(plan: Plan) -> dict[str, Any]:
+    return {
+        "plan_id": plan.id,
+        "phase": plan.phase,
+        "revision": plan.revision,
+        "objects": len(plan.actions),
+        "bytes": plan.bytes,
+        "cells": [str(cell) for cell in plan.cells],
+        "refused": [{"what": one.what, "why": one.why} for one in plan.refused],
+    }
+
+
+def _hint(code: str) -> str:
+    match code:
+        case "cap-objects":
+            return "--max-objects N"
+        case "cap-bytes":
+            return "--max-bytes N"
+        case "empty" | "not-included":
+            return "incident blast"
+        case "unbounded" | "undecidable":
+            return "--before T, or --skip-refused to go on with the rest"
+        case "suspect" | "open-writer" | "not-remakeable" | "expiring" | "nothing-there" | "contains" | "rewritten":
+            return "--include CELL, or --skip-refused to go on with the rest"
+        case _:
+            return "--skip-refused to go on with the rest"
+
+
+def _screen(plan: Plan, command: str, blocked: int) -> RenderableType:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    objects = [action for action in plan.actions if not isinstance(action, RunJob)]
+    counts = Counter(action.cell for action in objects)
+    sizes: Counter[str] = Counter()
+    for action in objects:
+        sizes[action.cell] += action.size
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("where", overflow="fold")
+    table.add_column("objects", justify="right")
+    table.add_column("size", justify="right")
+    table.add_column("leaves")
+    for cell in plan.cells:
+        shown = Text(printable(cell.url or str(cell)))
+        table.add_row(shown, str(counts[str(cell)]), render_size(sizes[str(cell)]), cell.leaves)
+    parts: list[RenderableType] = []
+    if plan.cells:
+        total = f"{len(objects)} objects, {render_size(plan.bytes)}, in {len(plan.cells)} cells"
+        parts += [Text(f"Plan {plan.id}: {total}", style="bold"), table]
+    else:
+        parts.append(Text(f"Nothing to {plan.phase}.", style="bold"))
+    if plan.refused:
+        heading = "Refused" if blocked else "Left out"
+        parts += [Text(f"\n{heading}:", style="bold"), *(Text(printable(f"  {one.what}: {one.why}")) for one in plan.refused)]
+    if plan.warnings:
+        parts += [Text("\nMind:", style="bold"), *(Text(printable(f"  {warning}")) for warning in plan.warnings)]
+    if command:
+        parts.append(Text(f"\nNothing was changed. To do exactly this: {command}"))
+    return Group(*parts)
+
+
+def show_applied(folder: IncidentFolder, plan: Plan, applied: Applied, following: str) -> Report:
+    """What came of an apply. ``following``: the command to type next when all went well."""
+    resume = f"incident resume --incident {folder.id}"
+    problems = []
+    if applied.failed or applied.unknown:
+        message = f"{applied.failed} actions failed and {applied.unknown} are unknown{_examples(applied)}"
+        problems.append(Problem("failed", message, resume))
+    if applied.drifted:
+        message = f"{applied.drifted} objects changed since the plan and were left alone{_examples(applied)}"
+        problems.append(Problem("drift", message, f"incident {plan.phase}"))
+    if applied.already:
+        text = f"{plan.id} was applied already; nothing was done."
+    else:
+        text = f"{plan.id}: {applied.done} of {len(plan.actions)} done, {render_size(applied.bytes)}, in {applied.seconds:.1f} s"
+    incomplete = applied.failed or applied.unknown
+    next_step = resume if incomplete else f"incident {plan.phase}" if applied.drifted and plan.phase != "undo" else following
+    notes = [{"what": what, "why": why} for what, why in applied.notes]
+    return Report(
+        data={**applied.to_json(), "notes": notes},
+        text=text,
+        problems=problems,
+        next=[next_step],
+        exit_code=applied.exit_code,
+        incident=folder.id,
+    )
+
+
+def _examples(applied: Applied) -> str:
+    return "".join(f"\n  {what}: {why}" for what, why in applied.notes[:SAMPLE])

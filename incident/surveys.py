@@ -1,0 +1,117 @@
+"""Surveys: the cells of a radius as found in storage. Read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from incident.context import Context
+from incident.errors import BucketMissing, UsageError
+from incident.storage import open_reader
+from incident.storage.port import ObjectReader
+from lineage.attempts import Cell
+from lineage.datasets import DatasetId
+from lineage.declarations import Declarations
+from runbooks.facts import Place
+from runbooks.plan import Refusal
+from runbooks.survey import BucketState, CellSurvey, Target
+from runbooks.targets import Location, locate, location, table_format
+
+_AT_ONCE = 8
+Readers = Callable[[str, str], ObjectReader]
+
+
+@dataclass
+class Surveyor:
+    """Looks at cells. What cannot be looked at is refused by name; what the storage does not let us see is raised.
+
+    Raises CredentialsMissing, StorageUnreachable.
+    """
+
+    readers: Readers
+    declarations: Declarations
+    deleting: bool = True
+    _states: dict[str, BucketState] = field(default_factory=dict)
+    _formats: dict[Location, str | None] = field(default_factory=dict)
+
+    def survey(self, cells: Iterable[Cell], told: Callable[[], None]) -> dict[Cell, CellSurvey | Refusal]:
+        """Each cell's survey, or why there is none. ``told`` is called after each."""
+        found: dict[Cell, CellSurvey | Refusal] = {}
+        targets: dict[Cell, Target] = {}
+        for cell in cells:
+            place = locate(cell, self.declarations, deleting=self.deleting)
+            if isinstance(place, Refusal):
+                found[cell] = place
+                told()
+            elif isinstance(refusal := self._prepare(cell, place), Refusal):
+                found[cell] = refusal
+                told()
+            else:
+                targets[cell] = place
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            for cell, survey in zip(targets, pool.map(self._look, targets, targets.values()), strict=True):
+                found[cell] = survey
+                told()
+        return found
+
+    def _prepare(self, cell: Cell, target: Target) -> Refusal | None:
+        """What is asked once for a bucket and a table: before the listings, which run side by side."""
+        try:
+            reader = self.readers(target.bucket, target.prefix)
+        except UsageError as error:
+            return Refusal(str(cell), f"{error.message}; {error.hint}", "no-mapping")
+        try:
+            if target.bucket not in self._states:
+                self._states[target.bucket] = reader.state(target.bucket)
+            root = location(cell.dataset, self.declarations)
+            if isinstance(root, Location):
+                self._table(reader, root)
+        except BucketMissing as error:
+            return Refusal(str(cell), error.message, "no-bucket")
+        return None
+
+    def _look(self, cell: Cell, target: Target) -> CellSurvey:
+        reader = self.readers(target.bucket, target.prefix)
+        keys = tuple(sorted(reader.histories(target.bucket, target.prefix), key=lambda history: history.key.encode()))
+        root = location(cell.dataset, self.declarations)
+        form = self._formats.get(root) if isinstance(root, Location) else None
+        return CellSurvey(cell, target, self._states[target.bucket], keys, form)
+
+    def _table(self, reader: ObjectReader, root: Location) -> None:
+        """Whether the root, or a folder above it, is a table's: its log lies beside the partitions, not in them."""
+        if root in self._formats:
+            return
+        self._formats[root] = None
+        for folder in _upwards(root.prefix):
+            for inner in ("_delta_log/", ".hoodie/", "metadata/"):
+                # A folder of metadata may be anybody's; a few thousand of its names tell whether it is Iceberg's.
+                names = (key for _, key in zip(range(5_000), reader.list_keys(root.bucket, folder + inner), strict=False))
+                if (form := table_format(tuple(names))) is not None:
+                    self._formats[root] = form
+                    return
+
+
+def _upwards(prefix: str) -> Iterator[str]:
+    while prefix:
+        yield prefix
+        prefix = prefix.rstrip("/").rpartition("/")[0]
+        prefix = prefix + "/" if prefix else ""
+
+
+def surveyor(context: Context, *, deleting: bool) -> Surveyor:
+    return Surveyor(lambda bucket, prefix: open_reader(context.config, bucket, prefix), context.config.declarations, deleting)
+
+
+def places(context: Context, datasets: Iterable[DatasetId]) -> tuple[Place, ...]:
+    """Where a plan must not reach by the way: the home, the quarantine and the roots of the datasets that lineage knows."""
+    found = [
+        Place(what, root.bucket, root.prefix)
+        for what, url in (("the incident home", context.home.url), ("the quarantine", context.config.policy.quarantine))
+        if url and isinstance(root := location(DatasetId(url.rstrip("/"), ""), Declarations()), Location)
+    ]
+    for dataset in sorted(set(datasets)):
+        root = location(dataset, context.config.declarations)
+        if isinstance(root, Location):
+            found.append(Place(f"the dataset {dataset}", root.bucket, root.prefix, dataset))
+    return tuple(found)
