@@ -45,13 +45,13 @@ def missing_cells(
     itself ``tainted`` (its keys) made nothing good. A cell that no run ever wrote as such (all of a partitioned dataset) stands
     for the partitions in it that runs wrote.
     """
-    standing = _standing(effects)
-    written = _written({effect.cell.dataset for effect in standing.values()}, attempts, tainted)
+    standing = standing_effects(effects)
+    written = _written({effect.cell.dataset for effect in standing}, attempts, tainted)
     journalled: dict[str, int] = {}
     for one in made:
         journalled[one.cell] = max(one.start, journalled.get(one.cell, one.start))
     found: dict[Cell, Missing] = {}
-    for effect in sorted(standing.values(), key=lambda effect: (effect.end, effect.plan_id)):
+    for effect in standing:
         cells = written[effect.cell.dataset]
         for cell in _parts(effect.cell, cells):
             again = max((start for other, start in cells.items() if other and covers(other, cell.partition)), default=BEFORE)
@@ -70,21 +70,24 @@ def _parts(cell: Cell, written: Collection[Partition]) -> list[Cell]:
     return inside or [cell]
 
 
-def _standing(effects: Iterable[Effect]) -> dict[Cell, Effect]:
-    """For each cell the last revert or purge that was not taken back. An undo can be undone too."""
+def standing_effects(effects: Iterable[Effect]) -> tuple[Effect, ...]:
+    """For each cell the last revert or purge that was not taken back, in the order of their ends. An undo can be undone too."""
     by_cell: dict[Cell, list[Effect]] = {}
     for effect in effects:
         by_cell.setdefault(effect.cell, []).append(effect)
-    standing: dict[Cell, Effect] = {}
-    for cell, found in by_cell.items():
+    standing: list[Effect] = []
+    for found in by_cell.values():
         undone: dict[str, list[Effect]] = {}
         for effect in found:
             if effect.kind == "undo" and effect.undoes and effect.complete:
                 undone.setdefault(effect.undoes, []).append(effect)
         holding = [effect for effect in found if effect.kind != "undo" and _holds(effect.plan_id, undone, frozenset())]
-        if holding:
-            standing[cell] = max(holding, key=lambda effect: (effect.end, effect.plan_id))
-    return standing
+        standing += [max(holding, key=_order)] if holding else []
+    return tuple(sorted(standing, key=_order))
+
+
+def _order(effect: Effect) -> tuple[int, str, str]:
+    return effect.end, effect.plan_id, str(effect.cell)
 
 
 def _holds(plan_id: str, undone: Mapping[str, Sequence[Effect]], seen: frozenset[str]) -> bool:
