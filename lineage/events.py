@@ -63,6 +63,8 @@ class Event:
     code_version: str | None = None
     notes: tuple[str, ...] = ()
     """What of the event could not be used, though the rest could."""
+    said_by: str = "openlineage"
+    """The kind of source that said so, for evidence of who said what."""
 
 
 def decode(line: bytes) -> Any:

@@ -33,6 +33,8 @@ class History:
     exposed: frozenset[DatasetId] = frozenset()
     owners: Mapping[DatasetId, tuple[str, ...]] = field(default_factory=dict)
     events: int = 0
+    said_by: Mapping[tuple[JobId, DatasetId], frozenset[str]] = field(default_factory=dict)
+    """Which kinds of sources told of a job-level edge, in either direction."""
 
     @property
     def jobs(self) -> tuple[JobId, ...]:
@@ -93,7 +95,15 @@ def build(
         exposed=frozenset(map(find, gathering.exposed)),
         owners={dataset: tuple(sorted(names)) for dataset, names in owners.items()},
         events=count,
+        said_by=_merged((((job, find(dataset)), said) for (job, dataset), said in gathering.said_by.items())),
     )
+
+
+def _merged(pairs: Iterable[tuple[tuple[JobId, DatasetId], set[str]]]) -> dict[tuple[JobId, DatasetId], frozenset[str]]:
+    found: dict[tuple[JobId, DatasetId], frozenset[str]] = {}
+    for key, said in pairs:
+        found[key] = found.get(key, frozenset()) | said
+    return found
 
 
 class _Gathering:
@@ -107,6 +117,7 @@ class _Gathering:
         self.writes: dict[JobId, set[DatasetId]] = defaultdict(set)
         self.owners: dict[DatasetId, set[str]] = defaultdict(set)
         self.exposed: set[DatasetId] = set()
+        self.said_by: dict[tuple[JobId, DatasetId], set[str]] = defaultdict(set)
         self.tables: set[DatasetId] = set()
         self.views: set[DatasetId] = set()
 
@@ -116,6 +127,8 @@ class _Gathering:
         if one.job is not None:
             self.reads[one.job].update(reference.dataset for reference in one.inputs)
             self.writes[one.job].update(reference.dataset for reference in one.outputs)
+            for reference in (*one.inputs, *one.outputs):
+                self.said_by[one.job, reference.dataset].add(one.said_by)
         if one.run_id is not None:
             self.runs[one.run_id].append(one)
 
