@@ -357,6 +357,7 @@ def test_doctor_says_what_is_wrong_with_each_thing(
     ],
 )
 def test_doctor_tells_whether_a_bucket_keeps_what_a_purge_covers(
+    *,
     folder: IncidentFolder,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
