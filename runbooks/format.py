@@ -3,7 +3,7 @@
     name: batch-error
     title: A batch job has written bad data
     params:
-      contained: {description: "yes: the downstream jobs are held"}
+      contained: {description: "yes: the downstream jobs are held", type: yes/no}
     steps:
       - id: contain
         verb: manual
@@ -181,6 +181,8 @@ def _gate(node: Node, source: str, params: Mapping[str, Param]) -> Gate:
     param = text_of(keys["param"], source, "param") if "param" in keys else None
     if param is not None and param not in params:
         raise RunbookError(source, keys["param"], f"no parameter {param!r} is declared", _declared(params))
+    if param is not None and params[param].type != "yes/no":
+        raise RunbookError(source, keys["param"], f"{param} is no yes or no", f"declare {param} with type: yes/no")
     return Gate("manual", text_of(keys["ask"], source, "ask"), param)
 
 

@@ -17,9 +17,9 @@ from incident.language import plural
 from incident.orchestrators import command_of, opened
 from incident.outputs import Outputs
 from incident.plan_options import PlanOptions
+from incident.plan_report import SAMPLE, plan_data
 from incident.radius import Fresh, fault_of, fix_of, fresh_radius
 from incident.report import Problem, Report, printable
-from lineage.timestamps import render
 from runbooks.consents import Consents, blocking, names
 from runbooks.plan import Plan, Refusal, RunJob
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from incident.losses import Losses
-
-_SAMPLE = 20
 
 
 def backfill(context: Context, options: PlanOptions) -> Report:
@@ -120,21 +118,10 @@ def _shown(context: Context, folder: IncidentFolder, plan: Plan, unresolved: tup
             evidence={"plan_id": plan.id, "phase": plan.phase, "actions": len(plan.actions), "refused": len(plan.refused)},
         )
     runs = [action for action in plan.actions if isinstance(action, RunJob)]
-    data = {
-        "plan": {
-            "id": plan.id,
-            "phase": plan.phase,
-            "created_at": render(created_at),
-            "actions": len(runs),
-            "objects": 0,
-            "bytes": 0,
-            "refused": [{"what": one.what, "why": one.why, "code": one.code} for one in plan.refused],
-            "warnings": list(plan.warnings),
-            "sample": [_run_json(action) for action in runs[:_SAMPLE]],
-            "waves": max((action.wave for action in runs), default=0),
-            "revision": plan.revision,
-            "saved": saved,
-        }
+    shown = {
+        **plan_data(plan, created_at),
+        "sample": [_run_json(action) for action in runs[:SAMPLE]],
+        "waves": max((action.wave for action in runs), default=0),
     }
     problems = [Problem(one.code if one in unresolved else "skipped", f"{one.what}: {one.why}") for one in plan.refused]
     problems += [Problem("warning", warning) for warning in plan.warnings]
@@ -150,7 +137,7 @@ def _shown(context: Context, folder: IncidentFolder, plan: Plan, unresolved: tup
     else:
         exit_code = PENDING if options.detailed_exitcode and runs else OK
     following = [f"incident backfill --apply {plan.id}"] if saved else [] if unresolved else ["incident verify"]
-    return Report(data, lambda: _screen(plan, runs), problems, following, exit_code, incident=folder.id)
+    return Report({"plan": shown, "saved": saved}, lambda: _screen(plan, runs), problems, following, exit_code, incident=folder.id)
 
 
 def _run_json(action: RunJob) -> dict[str, Any]:
@@ -194,6 +181,12 @@ def _apply(*arguments: Any, **options: Any) -> Applied:
 def _perform(context: Context, folder: IncidentFolder, plan: Plan, how: Callable[..., Applied]) -> Report:
     from incident.storage import open_reader
 
+    if approvals := context.config.policy.approvals:
+        raise InputNeeded(
+            f"[policy] approvals = {approvals}, and approving plans is not built yet",
+            "set approvals = 0 in incident.toml if you may",
+            code="approval",
+        )
     performer = JobRuns(
         plan,
         opened(context.config),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from incident.changeable import changeable
 from incident.commands.verify import record_result, run_checks
 from incident.context import Context
-from incident.errors import UsageError, VerificationFailed
+from incident.errors import InputNeeded, UsageError, VerificationFailed
 from incident.report import Report, printable
 
 
@@ -18,7 +18,12 @@ def close(context: Context, unverified: str | None) -> Report:
     if unverified is not None and not unverified.strip():
         raise UsageError("--unverified needs a reason", 'incident close --unverified "REASON"')
     if unverified is None:
-        checks = run_checks(context, folder)
+        try:
+            checks = run_checks(context, folder)
+        except InputNeeded as error:
+            raise VerificationFailed(
+                f"{folder.id} cannot be verified: {error.message}", f"{error.hint}; or: incident close --unverified REASON"
+            ) from error
         record_result(folder, checks)
         failed = [one for one in checks if one.status == "fail"]
         if failed:

@@ -42,7 +42,8 @@ def verify(context: Context, expect_empty: tuple[str, ...], reason: str | None) 
     checks = run_checks(context, folder, fresh)
     failed = [one for one in checks if one.status == "fail"]
     warned = [one for one in checks if one.status == "warn"]
-    record_result(folder, checks)
+    if folder.is_open:
+        record_result(folder, checks)
     problems = [Problem("verification", f"{one.name}: {one.detail}", one.hint) for one in failed]
     problems += [Problem("warning", f"{one.name}: {one.detail}", one.hint) for one in warned]
     following = ["incident close"] if not failed and folder.is_open else []

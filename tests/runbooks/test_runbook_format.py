@@ -60,6 +60,12 @@ def test_an_option_is_a_text_or_a_parameter_and_is_left_out_when_the_parameter_i
         (HEAD + "steps:\n  - {id: a, verb: verify, why: w, gate: plan}\n", 4, "shows no plan"),
         (HEAD + "steps:\n  - {id: a, verb: manual, why: w}\n", 4, "needs a manual gate"),
         (HEAD + "steps:\n  - {id: a, verb: manual, why: w, gate: {kind: manual, ask: ok, param: p}}\n", 4, "no parameter 'p'"),
+        (
+            HEAD + "params:\n  p: {description: d}\n"
+            "steps:\n  - {id: a, verb: manual, why: w, gate: {kind: manual, ask: ok, param: p}}\n",
+            6,
+            "p is no yes or no",
+        ),
         (HEAD + "steps:\n  - {id: a, verb: purge, why: w, gate: plan, with: {force: yes}}\n", 4, "unknown key 'force'"),
         (HEAD + "steps:\n  - {id: a, verb: purge, why: w, gate: plan, with: {skip_refused: si}}\n", 4, "skip_refused is 'si'"),
         (HEAD + "steps:\n  - {id: a, verb: purge, why: w, gate: plan, with: {include: '{q}'}}\n", 4, "no parameter 'q'"),
