@@ -47,7 +47,11 @@ def applies(records: Sequence[Record]) -> tuple[Applied, ...]:
     told = {
         str(one.evidence["plan_id"]): one for one in records if one.kind in {"applied", "undone"} and one.evidence.get("plan_id")
     }
-    taken_back = {str(one.evidence["target"]) for one in told.values() if one.evidence.get("target")}
+    taken_back: set[str] = set()
+    for plan_id, one in reversed(told.items()):  # an undo that was itself taken back takes nothing back
+        whole = not (_count(one.evidence, "failed") or _count(one.evidence, "unknown"))
+        if one.evidence.get("target") and whole and plan_id not in taken_back:
+            taken_back.add(str(one.evidence["target"]))
     return tuple(
         Applied(
             plan_id=plan_id,

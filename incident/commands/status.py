@@ -51,7 +51,7 @@ def next_command(records: Sequence[Record], radius: dict[str, Any] | None, state
     """What the operator types next."""
     if state == "closed":
         return "incident export --format md -o post-mortem.md"
-    if unfinished(records):
+    if unfinished(records) or any(one.incomplete and not one.undone for one in applies(records)):
         return "incident resume"
     if not (radius or {}).get("cells"):
         return "incident scope --job NAMESPACE/NAME --nominal A..B"

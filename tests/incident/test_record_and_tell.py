@@ -260,7 +260,10 @@ def test_status_tells_fault_radius_plans_and_the_next_command(folder: IncidentFo
     ("kind", "evidence", "following"),
     [
         ("apply-started", {"plan_id": "backfill-1"}, "incident resume"),
+        ("applied", _applied("backfill-1", 0, 0, failed=1), "incident resume"),
         ("applied", _applied("backfill-1", 0, 0), "incident verify"),
+        ("undone", _applied("undo-2", 7, 2048, target="purge-2"), "incident purge"),
+        ("undone", _applied("undo-2", 7, 2048, target="undo-1"), "incident backfill"),
         ("closed", {}, "incident export --format md -o post-mortem.md"),
     ],
 )
@@ -270,6 +273,12 @@ def test_the_next_command_follows_from_the_record(
     folder.timeline.append(kind, "x", evidence=evidence)
     assert run(["status", "--incident", folder.id, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["next"] == [following]
+
+
+def test_an_undo_that_was_taken_back_takes_nothing_back(folder: IncidentFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.timeline.append("undone", "x", evidence=_applied("undo-2", 5, 500, target="undo-1"))
+    states = {plan["id"]: plan["state"] for plan in _json(capsys, "status")["plans"]}
+    assert (states["purge-1"], states["undo-1"], states["undo-2"]) == ("applied", "undone", "applied")
 
 
 def test_an_incident_without_a_fault_says_to_scope_it(
