@@ -16,7 +16,7 @@ import orjson
 
 from lineage.datasets import DatasetId, JobId, normalise
 from lineage.partitions import Partition, from_path, partition, split_name
-from lineage.timestamps import parse
+from lineage.timestamps import AFTER, BEFORE, parse
 
 EventType = Literal["OTHER", "START", "RUNNING", "COMPLETE", "ABORT", "FAIL"]
 _TYPES: dict[str, EventType] = {
@@ -96,6 +96,8 @@ def event(raw: Any) -> Event:
         when = parse(time)
     except (ValueError, OverflowError):
         raise Unusable(f"eventTime is not a time: {time[:40]!r}") from None
+    if not BEFORE < when < AFTER:
+        raise Unusable(f"eventTime is too far away: {time[:40]!r}")
     notes: list[str] = []
     if isinstance(raw.get("dataset"), dict) and "run" not in raw:
         return Event(
@@ -223,10 +225,14 @@ def _nominal(facet: dict[str, Any], notes: list[str]) -> tuple[int, int] | None:
         return None
     try:
         begin = parse(start)
-        return begin, parse(end) if isinstance(end, str) else begin
+        finish = parse(end) if isinstance(end, str) else begin
     except (ValueError, OverflowError):
         notes.append(f"nominal time is not a time: {str(start)[:40]!r}")
         return None
+    if not BEFORE < begin <= finish < AFTER:
+        notes.append(f"nominal time makes no sense: {start[:40]!r} to {str(end)[:40]!r}")
+        return None
+    return begin, finish
 
 
 def _partition_key(facets: dict[str, Any]) -> str | None:

@@ -178,7 +178,7 @@ _PERIODS: tuple[tuple[re.Pattern[str], Grain], ...] = (
     (re.compile(_DATE + r"-(?P<m>\d\d)"), Grain.MONTH),
     (re.compile(_DATE + r"-W(?P<W>\d\d)"), Grain.WEEK),
 )
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?")
+_INSTANT = re.compile(r"(?:19|20|21)\d\d-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?")
 
 
 @lru_cache(maxsize=65_536)
