@@ -7,6 +7,7 @@ declared so; else ``*``. An input is never assumed to be the nominal day.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lineage.attempts import Attempt, Cell, How, Mode, Read, Write
@@ -26,8 +27,10 @@ class Cells:
     identities: Identities
     tables: frozenset[DatasetId]
 
-    def resolve(self, attempt: Attempt, inputs: list[DatasetRef], outputs: list[DatasetRef]) -> Attempt:
-        """The attempt with its reads and writes."""
+    def resolve(
+        self, attempt: Attempt, inputs: Sequence[tuple[DatasetRef, ...]], outputs: Sequence[tuple[DatasetRef, ...]]
+    ) -> Attempt:
+        """The attempt with its reads and writes; ``inputs`` and ``outputs`` as each of its events names them."""
         writes: dict[tuple[DatasetId, Partition], Write] = {}
         for reference, dataset in self._naming(outputs):
             mode = self._mode(reference, dataset)
@@ -45,11 +48,21 @@ class Cells:
         declared = self.declarations.dataset(dataset).partition
         return declared is False or (declared is None and dataset in self.tables)
 
-    def _naming(self, references: list[DatasetRef]) -> list[tuple[DatasetRef, DatasetId]]:
-        """References with their datasets, less those that name no partition where another event of the attempt does."""
-        found = [(reference, self.identities.find(reference.dataset)) for reference in references]
-        named = {dataset for reference, dataset in found if reference.partitions}
-        return [(reference, dataset) for reference, dataset in found if reference.partitions or dataset not in named]
+    def _naming(self, told: Sequence[tuple[DatasetRef, ...]]) -> list[tuple[DatasetRef, DatasetId]]:
+        """References with their datasets, less those that name no partition where only another event of the attempt does.
+
+        One event that names a dataset both with a partition and without means both.
+        """
+        found = [
+            (reference, self.identities.find(reference.dataset), number) for number, one in enumerate(told) for reference in one
+        ]
+        named = {dataset for reference, dataset, _ in found if reference.partitions}
+        both = {(dataset, number) for reference, dataset, number in found if reference.partitions}
+        return [
+            (reference, dataset)
+            for reference, dataset, number in found
+            if reference.partitions or dataset not in named or (dataset, number) in both
+        ]
 
     def _layout(self, dataset: DatasetId) -> Layout | None:
         declared = self.declarations.dataset(dataset).partition

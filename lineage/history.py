@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 from lineage.attempts import Attempt, State
 from lineage.cells import Cells
@@ -155,27 +156,16 @@ class _Gathering:
             for number, part in enumerate(_split(events)):
                 bare = _attempt(run_id, number, part)
                 if bare.state == "OPEN" and run_id in ended:
-                    bare = replace(bare, end=ended[run_id])
-                inputs = [reference for one in part for reference in one.inputs]
-                outputs = [reference for one in part for reference in one.outputs]
-                made.append(cells.resolve(bare, inputs, outputs))
+                    bare = replace(bare, end=max(part[-1].time, ended[run_id]))
+                made.append(cells.resolve(bare, [one.inputs for one in part], [one.outputs for one in part]))
         return one_spelling(through_views(missing_lineage(made, self.declarations), frozenset(map(find, self.views))))
 
 
 def _split(events: list[Event]) -> list[list[Event]]:
     """A run's events as attempts: a START after a terminal opens the next."""
-    ordered = sorted(
-        events,
-        key=lambda one: (
-            one.time,
-            min(_RANK[one.type], 3),
-            _RANK[one.type],
-            one.job or JobId("", ""),
-            one.code_version or "",
-            one.partition_key or "",
-            one.nominal or (0, 0),
-        ),
-    )
+    ordered = sorted(events, key=_order)
+    if any(_order(one) == _order(other) for one, other in pairwise(ordered)):
+        ordered.sort(key=lambda one: (_order(one), repr(one)))  # costly, and only so that order of arrival decides nothing
     parts: list[list[Event]] = [[]]
     ended = False
     for one in ordered:
@@ -185,6 +175,10 @@ def _split(events: list[Event]) -> list[list[Event]]:
         ended = ended or one.type in _TERMINAL
         parts[-1].append(one)
     return parts
+
+
+def _order(one: Event) -> tuple[int, int]:
+    return one.time, _RANK[one.type]
 
 
 def _attempt(run_id: str, number: int, part: list[Event]) -> Attempt:
