@@ -32,7 +32,7 @@ def blast(history: History, fault: Fault, fix: Fix | None = None) -> BlastRadius
     dirty = {reached.cell.dataset for reached in cells if reached.state != "CLEANED"}
     ran = {one.job for one in attempts}
     return BlastRadius(
-        fault=_echo(history, fault, seeds),
+        fault=_echo(fault, seeds),
         attempts=attempts,
         cells=cells,
         gaps=tuple(_gaps(history, fault, seeds, taint)),
@@ -45,7 +45,7 @@ def _seed_jobs(history: History, seeds: Seeds) -> tuple[JobId, ...]:
     return () if seeds.datasets else tuple({history.attempts[index].job for index in seeds.must | seeds.may.keys()})
 
 
-def _echo(history: History, fault: Fault, seeds: Seeds) -> dict[str, Any]:
+def _echo(fault: Fault, seeds: Seeds) -> dict[str, Any]:
     certain = len(seeds.must) + len({at[0] for at, sure in seeds.writes.items() if sure} - seeds.must)
     return {
         **fault.to_json(),
@@ -53,7 +53,6 @@ def _echo(history: History, fault: Fault, seeds: Seeds) -> dict[str, Any]:
         "matched": seeds.count,
         "suspect": seeds.count - certain,
         "jobs": [str(job) for job in seeds.jobs],
-        "events": history.events,
     }
 
 
@@ -203,7 +202,7 @@ class _Cells:
             seen.add(at[0])
             writer = self.sweep.attempts[at[0]]
             write = writer.writes[at[1]]
-            cause = self.taint.causes.get(at[0])
+            cause = None if at in self.taint.origins else self.taint.causes.get(at[0])
             how: How = _weakest(write.how, cause.read.how if cause is not None else "observed")
             hops.append(Hop(writer.run_id, writer.number, writer.job, write.cell, how))
             if cause is None:

@@ -36,8 +36,10 @@ def as_attempts(effects: Iterable[Effect], identities: Identities) -> list[Attem
     for number, effect in enumerate(sorted(effects, key=lambda one: (one.start, one.end, one.plan_id, str(one.cell)))):
         cell = replace(effect.cell, dataset=identities.find(effect.cell.dataset))
         reads: tuple[Read, ...] = ()
-        if effect.undoes is not None and (undone := begun.get((effect.undoes, cell))) is not None:
-            reads = (Read(cell, at=(undone.start, undone.start), ignoring=frozenset({undone.key})),)
+        if effect.undoes is not None:
+            undone = begun.get((effect.undoes, cell))
+            # what is undone but not known changed nothing as far as we know: then what lies there now is what was there before
+            reads = (Read(cell, at=(undone.start, undone.start), ignoring=frozenset({undone.key})) if undone else Read(cell),)
         attempt = Attempt(
             run_id=effect.plan_id,
             number=number,

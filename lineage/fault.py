@@ -242,7 +242,7 @@ def _cell_seeds(history: History, fault: Fault, fix: Fix | None) -> Seeds:
     may: dict[int, str] = {}
     writes: dict[tuple[int, int], bool] = {}
     for cell in cells:
-        written = any(write.cell.dataset == cell.dataset for one in history.attempts for write in one.writes if one.kind == "run")
+        written = any(_meets(write.cell, cell) for one in history.attempts for write in one.writes if one.kind == "run")
         for index, one in enumerate(history.attempts):
             if one.kind != "run" or (fix is not None and fix.covers(one)):
                 continue

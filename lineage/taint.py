@@ -41,6 +41,8 @@ class Taint:
     causes: dict[int, Cause] = field(default_factory=dict)
     distances: dict[int, int] = field(default_factory=dict)
     reasons: dict[int, str] = field(default_factory=dict)
+    origins: frozenset[WriteAt] = frozenset()
+    """Writes that are faulty themselves, whatever their attempts read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ class Sweep:
             return False
         if not (write.cell.known and cell.known and same(write.cell.partition, cell.partition)):
             return False
+        if "inferred" in {write.how, reader.read.how}:
+            return False  # what nobody said never convicts
         if w.end + self.skew > reader.start:
             return False
         return not any(
@@ -162,7 +166,7 @@ def cleanses(attempt: Attempt, write: Write) -> bool:
 
 def spread(sweep: Sweep, seeds: Seeds) -> Taint:
     """Both least fixpoints from the seeds, and from reads of what we ourselves had purged."""
-    taint = Taint()
+    taint = Taint(origins=frozenset(seeds.writes))
     queue: deque[WriteAt] = deque()
     absent = {index: reason for index, reason in read_while_absent(sweep).items() if index not in seeds.must}
     for index in sorted(seeds.must | seeds.may.keys() | absent.keys()):
@@ -182,7 +186,7 @@ def spread(sweep: Sweep, seeds: Seeds) -> Taint:
         for reader in _newly_seeing(sweep, at, pending, taint.may):
             taint.may.add(reader.attempt)
             taint.causes[reader.attempt] = Cause(at, reader.read)
-            taint.distances[reader.attempt] = taint.distances[at[0]] + 1
+            taint.distances.setdefault(reader.attempt, taint.distances[at[0]] + 1)
             queue.extend((reader.attempt, number) for number in range(len(sweep.attempts[reader.attempt].writes)))
     _convict(sweep, seeds, taint)
     return taint
