@@ -71,12 +71,11 @@ def _play(context: Context, folder: Path, server: LocalServer, *, step: bool) ->
 
 def _report(play: Play, server: LocalServer, problems: list[Problem], *, kept: bool) -> Report:
     from incident.demo.kept import write_hints
-    from incident.demo.play import NOMINAL
 
     folder = play.session.folder
     following = ["incident demo --keep DIR, to go on by hand", "incident init, for a lake of your own"]
     if kept:
-        write_hints(folder, server, play.incident, NOMINAL)
+        write_hints(folder, server, play.incident)
         following = [f"cd {folder} && cat README.md"]
     destination = None
     if not kept:  # the folder goes; what the demo was for stays

@@ -22,7 +22,7 @@ In another terminal, here:
     . ./env.sh
     incident list
     incident --incident {incident} timeline
-    incident blast --job enrich --nominal {nominal}
+    incident --incident {incident} blast
 
 - `incident.toml`: what was declared about the lake; `lake.json`, `deployed.json`: the pipeline's own settings
 - `events/`: the OpenLineage events of every run; `incidents/`: the incident's timeline, plans and journals
@@ -46,7 +46,7 @@ def new_folder(text: str) -> Path:
     return folder
 
 
-def write_hints(folder: Path, server: LocalServer, incident: str, nominal: str) -> None:
+def write_hints(folder: Path, server: LocalServer, incident: str) -> None:
     """Write README.md, serve.sh and env.sh."""
     lines = ["#!/bin/sh", "# Serves the kept lake again.", 'cd "$(dirname "$0")" || exit 1']
     for name, value in server.settings().items():
@@ -58,5 +58,5 @@ def write_hints(folder: Path, server: LocalServer, incident: str, nominal: str) 
     (folder / "env.sh").write_text(
         "\n".join(["unset AWS_PROFILE AWS_ENDPOINT_URL AWS_SESSION_TOKEN", *exports]) + "\n", encoding="utf-8"
     )
-    text = _README.format(incident=incident, nominal=nominal, port=server.port)
+    text = _README.format(incident=incident, port=server.port)
     (folder / "README.md").write_text(text, encoding="utf-8")
