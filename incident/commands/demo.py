@@ -33,6 +33,7 @@ def demo(context: Context, runbook: str | None, keep: str | None, step: bool) ->
 
     if step and not context.interactive:
         raise UsageError("--step waits for a person at a terminal, and there is none", "leave --step out")
+    name, params = _runbook(runbook) if runbook is not None else (None, frozenset[str]())
     with ExitStack() as stack:
         stack.enter_context(_terminable())
         if keep is None:
@@ -43,10 +44,18 @@ def demo(context: Context, runbook: str | None, keep: str | None, step: bool) ->
         play = _play(context, folder, server, step=step)
         problems = []
         try:
-            play.all(runbook)
+            play.all(name, params)
         except IncidentError as error:
             problems = [Problem(error.code, error.message, error.hint)]
         return _report(play, server, problems, kept=keep is not None)
+
+
+def _runbook(named: str) -> tuple[str, frozenset[str]]:
+    """A runbook's name, or its file as seen from anywhere, and its parameters. Raises UsageError and ConfigError."""
+    from incident.runbook_library import runbook, shipped
+
+    params = frozenset(param.name for param in runbook(named).params)
+    return named if named in shipped() else str(Path(named).expanduser().absolute()), params
 
 
 def _play(context: Context, folder: Path, server: LocalServer, *, step: bool) -> Play:

@@ -44,14 +44,17 @@ class Play:
         yield self.session
         entry["status"] = "ok"
 
-    def all(self, runbook: str | None) -> None:
-        """Play it from the first order to the post-mortem. Raises Unexpected at the first thing that is not as it should be."""
+    def all(self, runbook: str | None, params: frozenset[str] = frozenset()) -> None:
+        """Play it from the first order to the post-mortem. ``params``: those that the runbook knows.
+
+        Raises Unexpected at the first thing that is not as it should be.
+        """
         self._lake()
         self._understand()
         if runbook is None:
             self._by_hand()
         else:
-            self._by_runbook(runbook)
+            self._by_runbook(runbook, params)
         self._tell()
         self._agree()
 
@@ -100,12 +103,12 @@ class Play:
             raise Unexpected(f"`incident {verb}` printed no plan id", "incident demo --keep DIR, to look at it")
         self.session.incident(verb, "--apply", found[0])
 
-    def _by_runbook(self, runbook: str) -> None:
+    def _by_runbook(self, runbook: str, params: frozenset[str]) -> None:
         with self.phase("fix", "The fix is deployed") as session:
             session.lake("deploy", "enrich", FIXED)
         with self.phase("run", f"The runbook {runbook}, unattended") as session:
-            params = {"contained": "yes", "code_version": FIXED, "closed": "yes"}
-            given = [text for name, value in params.items() for text in ("--param", f"{name}={value}")]
+            answers = {"contained": "yes", "code_version": FIXED, "closed": "yes"}
+            given = [text for name, value in answers.items() if name in params for text in ("--param", f"{name}={value}")]
             session.incident("run", runbook, "--no-input", "--yes", *given)
             self.verified = self._last_verified()
 

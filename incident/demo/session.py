@@ -49,14 +49,14 @@ class Session:
 
     def data(self, *arguments: str) -> dict[str, Any]:
         """The data of an ``incident`` command's envelope, asked for behind the scenes."""
-        done = self._run("incident", (*arguments, "--json"), quiet=True)
+        done = self._run("incident", (*arguments, "--json"))
         self._check(done, f"incident {shlex.join(arguments)} --json")
         found: dict[str, Any] = json.loads(done.stdout)["data"]
         return found
 
     def audit(self) -> dict[str, Any]:
         """The demo's own reading of the lake, in a process of its own."""
-        done = self._run("lake", ("--lake", "lake.json", "audit"), quiet=True)
+        done = self._run("lake", ("--lake", "lake.json", "audit"))
         self._check(done, "python -m incident.demo.lake audit")
         found: dict[str, Any] = json.loads(done.stdout)
         return found
@@ -66,23 +66,43 @@ class Session:
         self._print(f"\n$ {line}\n")
         if self.pause is not None:
             self.pause()
-        done = self._run(program, arguments, quiet=not self.shown)
-        self._print(done.stdout)
+        done = self._run_shown(program, arguments) if self.shown else self._run(program, arguments)
         self._check(done, line)
         return done.stdout
 
-    def _run(self, program: str, arguments: tuple[str, ...], *, quiet: bool) -> subprocess.CompletedProcess[str]:
+    def _run(self, program: str, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", _PROGRAMS[program], *arguments],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE if quiet else None,  # progress goes to the person's terminal as it comes
+            capture_output=True,
             text=True,
             encoding="utf-8",
             check=False,
         )
+
+    def _run_shown(self, program: str, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        """Output is shown as it comes, so that it stays in order with messages and progress, which go straight to stderr."""
+        command = [sys.executable, "-m", _PROGRAMS[program], *arguments]
+        printed: list[str] = []
+        with subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        ) as process:
+            try:
+                for line in process.stdout or ():
+                    printed.append(line)
+                    self._print(line)
+            except BaseException:
+                process.terminate()  # nobody reads it any more; it must not go on alone
+                raise
+        return subprocess.CompletedProcess(command, process.returncode, "".join(printed))
 
     @staticmethod
     def _check(done: subprocess.CompletedProcess[str], line: str) -> None:

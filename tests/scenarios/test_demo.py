@@ -93,6 +93,13 @@ def test_step_needs_a_person_at_a_terminal(tmp_path: Path) -> None:
     assert "--step" in _envelope(done)["problems"][0]["message"]
 
 
+def test_an_unknown_runbook_is_answered_at_once(tmp_path: Path) -> None:
+    done = _incident("demo", "--runbook", "no-such-book", "--keep", "kept", "--json", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "no-such-book" in _envelope(done)["problems"][0]["message"]
+    assert not (tmp_path / "kept").exists()
+
+
 def _orphans(folder: Path) -> list[str]:
     """Processes that still speak of the folder, where the system lists them in /proc."""
     found = []
