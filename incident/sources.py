@@ -48,7 +48,7 @@ def named_sources(context: Context, folder: IncidentFolder | None) -> tuple[str,
     if context.lineage_override:
         return absolute(context.lineage_override)
     declared = [] if folder is None else [one.evidence.get("lineage") for one in folder.timeline.records()]
-    recorded: list[str] = next((one for one in reversed(declared) if one), None) or []
+    recorded: list[str] = next((one for one in reversed(declared) if one), [])
     return tuple(recorded) or context.sources
 
 
