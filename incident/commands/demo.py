@@ -75,7 +75,8 @@ def _play(context: Context, folder: Path, server: LocalServer, *, step: bool) ->
         if not context.no_color and "NO_COLOR" not in environment:
             environment["FORCE_COLOR"] = "1"
     shown = not (context.json or context.quiet)
-    return Play(Session(folder, environment, shown, (lambda: _wait(context)) if step else None))
+    session = Session(folder, environment, shown, (lambda: _wait(context)) if step else None)
+    return Play(session, lambda phase: context.event("phase", **phase))
 
 
 def _report(play: Play, server: LocalServer, problems: list[Problem], *, kept: bool) -> Report:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,9 +26,10 @@ POST_MORTEM = "post-mortem.md"
 
 @dataclass(slots=True)
 class Play:
-    """The play as far as it has come. ``phases``: each with ok or failed, in the order played."""
+    """The play as far as it has come. ``phases``: each with ok or failed, in the order played, and told to ``announce``."""
 
     session: Session
+    announce: Callable[[dict[str, str]], None]
     phases: list[dict[str, str]] = field(default_factory=list)
     verified: dict[str, Any] = field(default_factory=dict)
     incident: str = ""
@@ -41,8 +42,11 @@ class Play:
         self.session.heading(heading)
         entry = {"phase": name, "status": "failed"}
         self.phases.append(entry)
-        yield self.session
-        entry["status"] = "ok"
+        try:
+            yield self.session
+            entry["status"] = "ok"
+        finally:
+            self.announce(entry)
 
     def all(self, runbook: str | None, params: frozenset[str] = frozenset()) -> None:
         """Play it from the first order to the post-mortem. ``params``: those that the runbook knows.
