@@ -153,7 +153,12 @@ def _plans(story: Story) -> list[str]:
         return ", ".join(counts) + (", taken back since" if one.undone else "")
 
     rows = [
-        (code(one.plan_id), moment(one.at), outcome(one), f"{plural(one.objects, 'object')}, {render_size(one.bytes)}")
+        (
+            code(one.plan_id),
+            moment(one.at),
+            outcome(one),
+            f"{plural(one.objects, 'object')}, {render_size(one.bytes)}" if one.objects else "—",
+        )
         for one in story.plans
     ]
     return ["## Plans applied", "", *(_table(("Plan", "When", "Outcome", "Size"), rows) if rows else ["No plan was applied."])]

@@ -19,6 +19,9 @@ _PARSING = tuple(kind for kind in typer.BadParameter.__mro__ if hasattr(kind, "f
 
 _RESUMABLE = frozenset({"revert", "purge", "backfill", "undo", "resume", "run"})
 
+_OF_NONE = frozenset({"init", "doctor", "demo", "lineage", "declare", "list", "runbook", "--help"})
+"""Commands that are about no incident in particular."""
+
 
 def main() -> None:
     """The console script."""
@@ -45,6 +48,7 @@ def run(arguments: Sequence[str]) -> int:
         report = _failure(invocation, error, arguments)
     if report.incident is None and context is not None and context.used is not None:
         report.incident = context.used.id
+    report.next = [_complete(one, invocation.common.incident) for one in report.next]
     try:
         _print(invocation, report)
     except BrokenPipeError:
@@ -128,6 +132,15 @@ def _path(arguments: Sequence[str]) -> str:
         if inner is not None:
             path, here = f"{path} {word}", inner
     return path
+
+
+def _complete(following: str, named: str | None) -> str:
+    """The next command about the same incident, when this one had to name it."""
+    words = following.split()
+    about = len(words) > 1 and words[0] == "incident" and words[1] not in _OF_NONE
+    return (
+        f"{following} --incident {named}" if named and about and "--incident" not in words and "--help" not in words else following
+    )
 
 
 def _asks_for(arguments: Sequence[str], flag: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 from incident.context import Context
@@ -14,6 +15,9 @@ from lineage.timestamps import SECOND
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+_ROOM = 80
+"""Columns below which a table of the timeline would be all folds."""
 
 _LATER = 60 * SECOND
 """A record written down this much after what it tells is shown as backdated."""
@@ -47,8 +51,8 @@ def timeline_show(context: Context) -> Report:
     records = sorted(folder.timeline.records(), key=lambda record: (record.occurred_at, record.seq))
     return Report(
         data={"events": [record.to_json() for record in records], "head": folder.timeline.head},
-        text=(lambda: _table(records)) if records else f"Nothing is recorded for {folder.id} yet",
-        next=["incident note TEXT" if folder.is_open else "incident export --format md -o post-mortem.md"],
+        text=(lambda: _screen(records)) if records else f"Nothing is recorded for {folder.id} yet",
+        next=["incident note TEXT" if folder.is_open else f"incident export --format md -o post-mortem.md --incident {folder.id}"],
         incident=folder.id,
     )
 
@@ -74,6 +78,24 @@ def kind_words(record: Record) -> str:
     return str(record.evidence.get("kind") or "note") if record.kind == "note" else record.kind
 
 
+def _screen(records: list[Record]) -> Table | str:
+    """A table where there is room for one; else a paragraph a record, which the terminal may fold as it likes."""
+    if shutil.get_terminal_size().columns >= _ROOM:
+        return _table(records)
+    return "\n".join(
+        f"{moment(one.occurred_at)} UTC  {kind_words(one)} by {printable(_role(one))}\n  {_told(one)}\n" for one in records
+    ).rstrip("\n")
+
+
+def _role(record: Record) -> str:
+    return str(record.actor.get("role", "—"))
+
+
+def _told(record: Record) -> str:
+    late = record.recorded_at - record.occurred_at > _LATER
+    return f"{printable(record.text)} (recorded {moment(record.recorded_at)})" if late else printable(record.text)
+
+
 def _table(records: list[Record]) -> Table:
     from rich.table import Table
 
@@ -84,9 +106,5 @@ def _table(records: list[Record]) -> Table:
     table.add_column("kind", overflow="fold")
     table.add_column("what happened", overflow="fold")
     for record in records:
-        late = record.recorded_at - record.occurred_at > _LATER
-        text = f"{printable(record.text)} (recorded {moment(record.recorded_at)})" if late else printable(record.text)
-        table.add_row(
-            str(record.seq), moment(record.occurred_at), printable(str(record.actor.get("role", "—"))), kind_words(record), text
-        )
+        table.add_row(str(record.seq), moment(record.occurred_at), printable(_role(record)), kind_words(record), _told(record))
     return table

@@ -40,6 +40,8 @@ def status(context: Context) -> Report:
         "head": folder.timeline.head,
     }
     following = next_command(records, radius, state)
+    if state == "closed":  # no longer the only open one
+        following += f" --incident {folder.id}"
     lines = [f"{folder.id}  {state}", f"  {printable(folder.title)}", "", f"Fault     {printable(fault)}"]
     if radius is not None:
         lines.append(f"Radius    {revisions[-1][0]}: {_totals(radius.get('summary') or {})}")
@@ -145,6 +147,6 @@ def _plan_lines(plans: list[dict[str, Any]]) -> list[str]:
         return ["No plans yet"]
     lines = ["Plans"]
     for one in plans:
-        figures = f"  {plural(one['objects'], 'object')}, {render_size(one['bytes'])}" if one["objects"] is not None else ""
+        figures = f"  {plural(one['objects'], 'object')}, {render_size(one['bytes'])}" if one["objects"] else ""
         lines.append(f"  {one['id']:<24} {one['state']:<10}{figures}")
     return lines

@@ -202,6 +202,15 @@ def test_every_screen_ends_with_the_next_command(stand_in: Stand, capsys: pytest
     assert streams.err == "warning: careful\n"
 
 
+def test_the_next_command_is_about_the_incident_that_was_named(stand_in: Stand, capsys: pytest.CaptureFixture[str]) -> None:
+    following = ["incident revert", "incident list", "incident note TEXT --incident other", "cd lake"]
+    stand_in(lambda _: Report(next=list(following)))
+    assert run(["list", "--json", "--incident", "INC-1"]) == 0
+    assert _envelope(capsys)["next"] == ["incident revert --incident INC-1", *following[1:]]
+    assert run(["list", "--json"]) == 0
+    assert _envelope(capsys)["next"] == following
+
+
 def test_a_path_is_never_cut_nor_folded_into_a_pipe(stand_in: Stand, capsys: pytest.CaptureFixture[str]) -> None:
     from rich.table import Table
 

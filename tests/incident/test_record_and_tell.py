@@ -115,6 +115,19 @@ def test_the_timeline_shows_roles_and_marks_what_was_recorded_later(
     assert out.index("a chart looked odd") < out.index("Declared:")
 
 
+def test_a_narrow_terminal_gets_paragraphs_and_every_word(
+    folder: IncidentFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "s3://lake/" + "deep/" * 30 + "part-0.parquet"
+    folder.timeline.append("note", f"see {path}")
+    for columns in ("20", "79", "80", "200"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert run(["timeline"]) == 0
+        out = "".join(capsys.readouterr().out.split())
+        assert path in out if int(columns) < 80 else "part-0.parquet" in out
+        assert "…" not in out
+
+
 def test_control_characters_reach_no_terminal(folder: IncidentFolder, capsys: pytest.CaptureFixture[str]) -> None:
     folder.timeline.append("note", "red \x1b[31m alarm\x07")
     assert run(["timeline"]) == 0
@@ -272,7 +285,7 @@ def test_the_next_command_follows_from_the_record(
 ) -> None:
     folder.timeline.append(kind, "x", evidence=evidence)
     assert run(["status", "--incident", folder.id, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["next"] == [following]
+    assert json.loads(capsys.readouterr().out)["next"] == [f"{following} --incident {folder.id}"]
 
 
 def test_an_undo_that_was_taken_back_takes_nothing_back(folder: IncidentFolder, capsys: pytest.CaptureFixture[str]) -> None:
