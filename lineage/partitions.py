@@ -76,7 +76,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True, order=True)
 class OffsetRange:
-    """Offsets [first, end) of a stream's partition."""
+    """Offsets [first, end) of a stream's partition; never empty."""
 
     first: int
     end: int
@@ -117,8 +117,10 @@ class Partition:
             return None
         value = self.get(dated[0])
         hour = self.get("hour")
-        if isinstance(value, Period) and value.grain is Grain.DAY and isinstance(hour, str) and hour.isdigit():
-            return Period(value.start + timedelta(hours=int(hour)), Grain.HOUR) if int(hour) < 24 else None
+        if isinstance(value, Period) and value.grain is Grain.DAY and isinstance(hour, str):
+            number = _whole(hour)
+            if number is not None:
+                return Period(value.start + timedelta(hours=number), Grain.HOUR) if number < 24 else None
         return value if isinstance(value, Period) else None
 
 
@@ -181,6 +183,11 @@ _PERIODS: tuple[tuple[re.Pattern[str], Grain], ...] = (
 _INSTANT = re.compile(r"(?:19|20|21)\d\d-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?")
 
 
+def _whole(text: str) -> int | None:
+    """The whole number that the text is; None for other text, and for more digits than any count has."""
+    return int(text) if len(text) < 20 and text.isascii() and text.isdigit() else None
+
+
 @lru_cache(maxsize=65_536)
 def parse_period(text: str) -> Period | None:
     """The period a value means, or None for plain text."""
@@ -212,11 +219,11 @@ def partition(mapping: dict[str, str]) -> Partition:
     rest = dict(mapping)
     lowered = {key.lower(): key for key in rest}
     if "startoffset" in lowered and "endoffset" in lowered:
-        first, end = rest[lowered["startoffset"]], rest[lowered["endoffset"]]
-        if first.isdigit() and end.isdigit():
+        first, end = _whole(rest[lowered["startoffset"]]), _whole(rest[lowered["endoffset"]])
+        if first is not None and end is not None and first < end:
             del rest[lowered["startoffset"]], rest[lowered["endoffset"]]
-            values["offset"] = OffsetRange(int(first), int(end))
-    if "year" in rest and rest["year"].isdigit() and len(rest["year"]) == 4:
+            values["offset"] = OffsetRange(first, end)
+    if "year" in rest and len(rest["year"]) == 4 and _whole(rest["year"]) is not None:
         named = [rest[key] for key in ("year", "month", "day") if key in rest]
         text = "-".join([named[0], *(part.zfill(2) for part in named[1:])])
         if (period := parse_period(text)) and ("day" not in rest or "month" in rest):
@@ -224,7 +231,7 @@ def partition(mapping: dict[str, str]) -> Partition:
                 rest.pop(key, None)
             values[BARE] = period
     for key, text in rest.items():
-        if key.lower() in HOUR_KEYS and text.isdigit():
+        if key.lower() in HOUR_KEYS and _whole(text) is not None:
             values["hour"] = text.zfill(2)
             continue
         period = parse_period(text)
@@ -265,8 +272,10 @@ def parse_partition(text: str) -> Partition:
         key, value = (unquote(key), unquote(value)) if equals else (BARE, unquote(segment))
         if not value or key in mapping:
             raise PartitionError(f"not a partition: {text!r}", "write for example dt=2026-11-18/hour=03")
-        if key == "offset" and (found := re.fullmatch(r"(\d+)-(\d+)", value)):
-            ranges[key] = OffsetRange(int(found[1]), int(found[2]))
+        low, dash, high = value.partition("-")
+        first, end = _whole(low), _whole(high)
+        if key == "offset" and dash and first is not None and end is not None and first < end:
+            ranges[key] = OffsetRange(first, end)
         else:
             mapping[key] = value
     return Partition(tuple(sorted({**dict(partition(mapping).items), **ranges}.items())))
@@ -319,7 +328,7 @@ def _apart(left: Value, right: Value) -> bool:
     if isinstance(left, OffsetRange) and isinstance(right, OffsetRange):
         return left.end <= right.first or right.end <= left.first
     if isinstance(left, str) and isinstance(right, str):
-        return left != right and not (left.isdigit() and right.isdigit() and int(left) == int(right))
+        return left != right and (_whole(left) is None or _whole(left) != _whole(right))
     return False
 
 
