@@ -86,7 +86,7 @@ def load(explicit: str | None = None) -> Config:
     """The file named, else the one found upwards, over the user's. Raises ConfigError."""
     path = Path(explicit).expanduser().absolute() if explicit else find(Path.cwd())
     lower = user_file()
-    layers = [_Layer(lower)] if lower.is_file() and lower != path else []
+    layers = [_Layer(lower)] if lower is not None and lower.is_file() and lower != path else []
     if path is not None:
         layers.append(_Layer(path))
     return _merge(path, layers)
@@ -97,9 +97,13 @@ def find(folder: Path) -> Path | None:
     return next((place / NAME for place in (folder, *folder.parents) if (place / NAME).is_file()), None)
 
 
-def user_file() -> Path:
+def user_file() -> Path | None:
+    """The user's own file; None for a user without a home directory (a container's arbitrary uid)."""
     base = os.environ.get("XDG_CONFIG_HOME", "")
-    return (Path(base) if base.startswith("/") else Path("~/.config").expanduser()) / "dataops-incident" / NAME
+    try:
+        return (Path(base) if base.startswith("/") else Path("~/.config").expanduser()) / "dataops-incident" / NAME
+    except RuntimeError:
+        return None
 
 
 def _merge(path: Path | None, layers: list[_Layer]) -> Config:

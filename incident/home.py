@@ -29,9 +29,12 @@ _REVISION = re.compile(r"r([1-9]\d*)")
 
 
 def default_home() -> Path:
-    """``$XDG_STATE_HOME/dataops-incident``, or ``~/.local/state/dataops-incident``."""
+    """``$XDG_STATE_HOME/dataops-incident``, or ``~/.local/state/dataops-incident``. Raises UsageError where neither is."""
     state = os.environ.get("XDG_STATE_HOME", "")
-    base = Path(state) if state.startswith("/") else Path("~/.local/state").expanduser()
+    try:
+        base = Path(state) if state.startswith("/") else Path("~/.local/state").expanduser()
+    except RuntimeError as error:
+        raise UsageError("There is no home directory to keep incidents in", "name one with --home DIR or INCIDENT_HOME") from error
     return base / "dataops-incident"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from incident.config import Config, load
 from incident.errors import IncidentError, TimelineUnwritable, UsageError
 from incident.home import Home, IncidentFolder, default_home
 from lineage import timestamps
@@ -92,6 +93,19 @@ def test_the_default_home_follows_xdg(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("XDG_STATE_HOME", "relative/is/ignored")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert default_home() == tmp_path / ".local" / "state" / "dataops-incident"
+
+
+def test_a_user_without_a_home_directory_is_asked_to_name_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def nobody(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", nobody)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="no home directory"):
+        default_home()
+    assert load() == Config()
 
 
 # --- plans ---------------------------------------------------------------------------------------------------------------
