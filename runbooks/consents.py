@@ -39,7 +39,7 @@ def names(text: str, cell: Cell) -> bool:
     except PartitionError:
         return False
     full = str(cell.dataset)
-    named = dataset.rstrip("/") in {full, str(split_url(dataset))} or str(split_url(dataset)) == full
+    named = full in {dataset.rstrip("/"), str(split_url(dataset))}
     return (named or full.endswith("/" + dataset.strip("/"))) and (
         meant == cell.partition or (bool(meant) and bool(cell.partition) and same(meant, cell.partition))
     )
