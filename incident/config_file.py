@@ -1,0 +1,192 @@
+"""One ``incident.toml``, read and checked key by key. Raises ConfigError for the first thing that is wrong."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from incident.config_rules import OrchestratorRule, StorageRule
+from incident.config_table import Table
+from incident.errors import ConfigError
+from incident.sizes import parse_size
+from lineage.declarations import DatasetRule, EdgeRule, WriteWord
+from lineage.errors import PartitionError
+from lineage.partitions import Layout
+from lineage.timestamps import SECOND
+from lineage.windows import Window
+
+KINDS = ("command", "luigi", "airflow", "dagster", "dbt")
+
+
+class ConfigFile:
+    """What one file says; None or empty where it says nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        source = _read(path)
+        try:
+            raw = tomllib.loads(f"{source}\n")  # so that every error has a line
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{path}: not valid TOML: {error}", "correct that line; `incident init` writes an example") from error
+        root = Table(raw, file=str(path), source=source)
+        self._lineage(root.subtable("lineage"))
+        self.storages = [_storage(table) for table in root.subtables("storage")]
+        datasets = [(table, _dataset(table)) for table in root.subtables("dataset")]
+        self.datasets = [rule for _, rule in datasets]
+        for table, rule in datasets:
+            _check_nominal(table, rule, self.datasets)
+        self.edges = [_edge(table) for table in root.subtables("edge")]
+        self.orchestrators = [_orchestrator(table) for table in root.subtables("orchestrator")]
+        self.policy = _policy(root.subtable("policy"))
+        home = root.subtable("home")
+        url = home.text("url")
+        home.finish()
+        self.home_url = None if url is None else self._place(url)
+        root.finish()
+
+    def _lineage(self, table: Table) -> None:
+        sources, skew = table.texts("sources"), table.seconds("skew")
+        table.finish()
+        self.sources = None if sources is None else tuple(self._place(one) for one in sources)
+        self.skew = None if skew is None else round(skew * SECOND)
+
+    def _place(self, text: str) -> str:
+        """Plain paths are relative to the file that names them; URLs stay as they are."""
+        kind, colon, rest = text.partition(":")
+        if colon and kind == "dbt":
+            return f"dbt:{self._place(rest)}"
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", text):
+            return text
+        slash = "/" if text.endswith("/") else ""
+        return os.path.normpath(self.path.parent / Path(text).expanduser()) + slash
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise ConfigError(f"There is no configuration file {path}", "incident init") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not a text file in UTF-8", "incident init writes one") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}", "name another with --config FILE") from error
+
+
+def _storage(table: Table) -> StorageRule:
+    url = table.required("url")
+    match = re.fullmatch(r"s3://([^/]+)(?:/(.*))?", url)
+    if match is None:
+        raise table.error("url", f"{url!r} names no bucket", 'write "s3://bucket" or "s3://bucket/prefix"')
+    endpoint = table.text("endpoint")
+    if endpoint is not None and not re.match(r"https?://[^/]", endpoint):
+        raise table.error("endpoint", f"{endpoint!r} is not an http:// or https:// address")
+    prefix = (match[2] or "").strip("/")
+    rule = StorageRule(url, match[1], f"{prefix}/" if prefix else "", endpoint, table.text("profile"), table.text("region"))
+    table.finish()
+    return rule
+
+
+def _dataset(table: Table) -> DatasetRule:
+    location = table.text("location")
+    if location is not None and not re.match(r"s3://[^/]|file:/", location):
+        raise table.error("location", f"{location!r} is neither s3://bucket/… nor file:/…")
+    layout = table.anything("partition")
+    partition: Layout | Literal[False] | None = None
+    match layout:
+        case None:
+            pass
+        case False:
+            partition = False
+        case str():
+            try:
+                partition = Layout(layout)
+            except PartitionError as error:
+                raise table.lineage("partition", error) from error
+        case _:
+            raise table.error("partition", f"must be a layout such as 'dt=%Y-%m-%d', or false, and is {layout!r}")
+    pointer = table.text("pointer")
+    if pointer is not None and not re.match(r"s3://[^/]+/.|file:/", pointer):
+        raise table.error("pointer", f"{pointer!r} is neither s3://bucket/key nor file:/…")
+    rule = DatasetRule(
+        match=table.glob("match"),
+        location=location,
+        partition=partition,
+        nominal=table.flag("nominal"),
+        write=cast("WriteWord | None", table.text("write", choices=("overwrite", "append", "merge"))),
+        serving=table.flag("serving"),
+        owners=table.texts("owners"),
+        protected=table.flag("protected"),
+        format=table.text("format", choices=("objects", "iceberg", "delta")),
+        pointer=pointer,
+    )
+    table.finish()
+    return rule
+
+
+def _check_nominal(table: Table, rule: DatasetRule, rules: list[DatasetRule]) -> None:
+    """A run's nominal time names a partition only where a layout says which; it may come from another entry that meets this."""
+    if not rule.nominal:
+        return
+    meeting = [one for one in rules if fnmatchcase(one.match, rule.match) or fnmatchcase(rule.match, one.match)]
+    layouts = [one.partition for one in meeting if isinstance(one.partition, Layout)]
+    if not layouts:
+        raise table.error("nominal", "needs a partition layout, and no entry gives one", 'add partition = "dt=%Y-%m-%d"')
+    if all(layout.grain is None for layout in layouts):
+        raise table.error("nominal", f"needs a layout with a date, and {layouts[0].template!r} has none")
+
+
+def _edge(table: Table) -> EdgeRule:
+    job, reads, raw = table.glob("job"), table.glob("reads"), table.anything("window")
+    until = cast("Literal['latest'] | None", table.text("until", choices=("latest",)))
+    window = None
+    if raw is not None:
+        try:
+            window = Window.parse(raw)
+        except PartitionError as error:
+            raise table.lineage("window", error) from error
+    if window is None and until is None:
+        raise table.error("window", "is missing", 'for example window = "identity"')
+    table.finish()
+    return EdgeRule(job, reads, window, until)
+
+
+def _orchestrator(table: Table) -> OrchestratorRule:
+    rule = OrchestratorRule(table.glob("jobs"), table.required("kind", choices=KINDS), table.texts("command") or ())
+    if rule.kind == "command" and not rule.command:
+        raise table.error("command", "is missing", 'for example command = ["make-it", "{job}", "{partition}"]')
+    table.finish()
+    return rule
+
+
+def _policy(table: Table) -> dict[str, Any]:
+    raw = table.anything("max_bytes")
+    size: int | None = None
+    match raw:
+        case None:
+            pass
+        case bool():
+            raise table.error("max_bytes", f"must be a size such as '1 TiB', and is {raw!r}")
+        case int() if raw >= 0:
+            size = raw
+        case str():
+            try:
+                size = parse_size(raw)
+            except ValueError as error:
+                raise table.error("max_bytes", str(error)) from error
+        case _:
+            raise table.error("max_bytes", f"must be a size such as '1 TiB', and is {raw!r}")
+    quarantine = table.text("quarantine")
+    if quarantine is not None and not re.match(r"s3://[^/]+/.|file:/", quarantine):
+        raise table.error("quarantine", f"{quarantine!r} is neither s3://bucket/prefix/ nor file:/…")
+    said = {
+        "max_objects": table.whole("max_objects"),
+        "max_bytes": size,
+        "approvals": table.whole("approvals"),
+        "quarantine": quarantine,
+    }
+    table.finish()
+    return {key: value for key, value in said.items() if value is not None}

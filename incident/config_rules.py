@@ -1,0 +1,39 @@
+"""What single entries of ``incident.toml`` say about doing things; what they say about lineage is in ``lineage.declarations``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class StorageRule:
+    """One ``[[storage]]``: how to reach a bucket, or a prefix of one. ``prefix`` is empty or ends at a ``/``."""
+
+    url: str
+    bucket: str
+    prefix: str = ""
+    endpoint: str | None = None
+    profile: str | None = None
+    region: str | None = None
+
+    def covers(self, bucket: str, prefix: str) -> bool:
+        return bucket == self.bucket and (prefix.rstrip("/") + "/").startswith(self.prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class OrchestratorRule:
+    """One ``[[orchestrator]]``: who makes the cells of the jobs that match."""
+
+    jobs: str
+    kind: str
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Caps per operation, and what needs a second person. Sizes in bytes."""
+
+    max_objects: int = 100_000
+    max_bytes: int = 1 << 40
+    approvals: int = 0
+    quarantine: str | None = None
