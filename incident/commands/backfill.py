@@ -114,7 +114,7 @@ def _shown(context: Context, folder: IncidentFolder, plan: Plan, unresolved: tup
         folder.save_plan(plan, created_at)
         folder.timeline.append(
             "planned",
-            f"{plan.id}: {plural(len(plan.actions), 'run')}",
+            f"Planned {plan.id}: {plural(len(plan.actions), 'run')}",
             evidence={"plan_id": plan.id, "phase": plan.phase, "actions": len(plan.actions), "refused": len(plan.refused)},
         )
     runs = [action for action in plan.actions if isinstance(action, RunJob)]
