@@ -99,8 +99,8 @@ class Partition:
 
     def __str__(self) -> str:
         """One line that ``parse_partition`` reads back."""
-        written = ((key, quote(str(value), safe=_PLAIN)) for key, value in self.items)
-        return "/".join(f"{quote(key, safe=_PLAIN)}={value}" if key else value for key, value in written) or "*"
+        written = ((key, _quoted(str(value))) for key, value in self.items)
+        return "/".join(f"{_quoted(key)}={value}" if key else value for key, value in written) or "*"
 
     def get(self, key: str) -> Value | None:
         return next((value for name, value in self.items if name == key), None)
@@ -125,6 +125,11 @@ class Partition:
 
 
 UNKNOWN = Partition()
+
+
+def _quoted(text: str) -> str:
+    """A key or value as it may stand between ``/`` and ``=``; a space at its end would be lost to whoever strips the text."""
+    return quote(text, safe=_PLAIN if text == text.strip() else _PLAIN.replace(" ", ""))
 
 
 # --- reading -------------------------------------------------------------------------------------------------------------
@@ -329,7 +334,17 @@ def _apart(left: Value, right: Value) -> bool:
         return left.end <= right.first or right.end <= left.first
     if isinstance(left, str) and isinstance(right, str):
         return left != right and (_whole(left) is None or _whole(left) != _whole(right))
+    if isinstance(left, Period) and isinstance(right, str):
+        return (day := _short_date(right)) is not None and _apart(left, day)
+    if isinstance(left, str) and isinstance(right, Period):
+        return _apart(right, left)
     return False
+
+
+def _short_date(text: str) -> Period | None:
+    """The day that a date without its zeros means (``2026-11-1``); its place in storage remains another than ``2026-11-01``."""
+    match = re.fullmatch(_DATE + r"-(\d\d?)-(\d\d?)", text)
+    return parse_period(f"{match[1]}-{match[2]:0>2}-{match[3]:0>2}") if match else None
 
 
 def _within(inner: Value, outer: Value) -> bool:
