@@ -6,6 +6,7 @@ Each check is ok, warn (a person should look) or fail (something tainted is left
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from incident.checks import Check
@@ -23,6 +24,8 @@ from runbooks.plan import RunJob
 from runbooks.survey import ObjectVersion
 
 _TOLD = 10
+_LOOKING = 16
+"""Cells listed at once: a listing waits for the network, not for us."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +56,16 @@ def verification(evidence: Evidence) -> Iterator[Check]:
 
 def _current(evidence: Evidence) -> dict[str, list[ObjectVersion] | str]:
     """For each cell that we changed its current objects, or why they cannot be looked at; each place is listed once."""
-    found: dict[str, list[ObjectVersion] | str] = {}
-    for effect in evidence.losses.standing:
-        cell = str(effect.cell)
+
+    def look(cell: str) -> list[ObjectVersion] | str:
         try:
-            found[cell] = list(evidence.outputs.current(evidence.losses.urls.get(cell, "")))
+            return list(evidence.outputs.current(evidence.losses.urls.get(cell, "")))
         except ConfigError as error:
-            found[cell] = error.message
-    return found
+            return error.message
+
+    cells = [str(effect.cell) for effect in evidence.losses.standing]
+    with ThreadPoolExecutor(max_workers=_LOOKING) as pool:
+        return dict(zip(cells, pool.map(look, cells), strict=True))
 
 
 def _purged_are_back(evidence: Evidence, found: dict[str, list[ObjectVersion] | str]) -> Check:

@@ -10,9 +10,10 @@ from itertools import pairwise
 from lineage.attempts import Cell, Read
 from lineage.datasets import DatasetId, JobId
 from lineage.declarations import Declarations
-from lineage.partitions import Grain, overlap
+from lineage.partitions import Grain
 from runbooks.backfill_runs import RunNode
 from runbooks.makers import Making
+from runbooks.partition_index import PartitionIndex
 
 
 class CyclicJobs(ValueError):
@@ -43,15 +44,17 @@ def waves(nodes: Sequence[RunNode], declarations: Declarations) -> list[list[Run
 
 def _connect(nodes: Sequence[RunNode], declarations: Declarations) -> None:
     """Say of each run what it waits for."""
-    by_dataset: dict[DatasetId, list[tuple[Cell, RunNode]]] = defaultdict(list)
+    by_dataset: dict[DatasetId, PartitionIndex[tuple[Cell, RunNode]]] = defaultdict(PartitionIndex)
     by_job: dict[JobId, list[RunNode]] = defaultdict(list)
     for node in nodes:
         by_job[node.job].append(node)
         for cell in node.cells:
-            by_dataset[cell.dataset].append((cell, node))
+            by_dataset[cell.dataset].add(cell.partition, (cell, node))
     for node in nodes:
         for read in node.reads:
-            for cell, maker in by_dataset.get(read.cell.dataset, ()):
+            if read.cell.dataset not in by_dataset:
+                continue
+            for _, (cell, maker) in by_dataset[read.cell.dataset].overlapping(read.cell.partition):
                 if maker is not node and maker not in node.waits and _waits(node, read, cell, maker, declarations):
                     node.waits.add(maker)
     for job, runs in by_job.items():
@@ -63,8 +66,7 @@ def _connect(nodes: Sequence[RunNode], declarations: Declarations) -> None:
 
 
 def _waits(node: RunNode, read: Read, cell: Cell, maker: RunNode, declarations: Declarations) -> bool:
-    if not overlap(read.cell.partition, cell.partition):
-        return False
+    """Whether a run that reads this has to wait for the run that makes this cell, which overlaps it."""
     if read.cell == cell and cell.partition:
         return True
     # Of its own output a run that names no one partition can only have read what was made before it.

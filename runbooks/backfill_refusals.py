@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from lineage.attempts import Cell
 from lineage.blast_radius import ReachedCell
 from lineage.datasets import DatasetId
-from lineage.partitions import overlap
 from runbooks.backfill_runs import Command, RunNode
 from runbooks.command_template import placeholders
+from runbooks.partition_index import PartitionIndex
 from runbooks.plan import Refusal
 
 
@@ -22,9 +22,9 @@ class Refusals:
         self.warnings: set[str] = set()
         self._include = include
         self._command = command
-        self._dirty: dict[DatasetId, list[ReachedCell]] = defaultdict(list)
+        self._dirty: dict[DatasetId, PartitionIndex[ReachedCell]] = defaultdict(PartitionIndex)
         for reached in dirty:
-            self._dirty[reached.cell.dataset].append(reached)
+            self._dirty[reached.cell.dataset].add(reached.cell.partition, reached)
 
     def add(self, cell: Cell, why: str, code: str) -> None:
         self.by_cell[str(cell)] = Refusal(str(cell), why, code)
@@ -41,7 +41,9 @@ class Refusals:
             for node in nodes:
                 node.makings = [making for making in node.makings if making.cell not in lost]
             nodes = [node for node in nodes if node.makings]
-            lacking = [*absent, *(cell for cell in lost if cell in gone)]
+            lacking: dict[DatasetId, PartitionIndex[Cell]] = defaultdict(PartitionIndex)
+            for cell in (*absent, *(cell for cell in lost if cell in gone)):
+                lacking[cell.dataset].add(cell.partition, cell)
             refused = [node for node in nodes if self._lacks(node, lacking)]
             absent = []
         return nodes
@@ -56,8 +58,8 @@ class Refusals:
                 )
         own = set(node.cells)
         for read in node.reads:
-            for reached in self._dirty.get(read.cell.dataset, ()):
-                if reached.cell in own or not overlap(read.cell.partition, reached.cell.partition):
+            for _, reached in self._dirty[read.cell.dataset].overlapping(read.cell.partition):
+                if reached.cell in own:
                     continue
                 certain = reached.state == "TAINTED" and read.cell == reached.cell and read.how != "inferred"
                 if certain and not self._included(node):
@@ -69,11 +71,12 @@ class Refusals:
                 self.warnings.add(f"{node.job} may read {reached.cell}, which is {reached.state}: what it makes may be bad again")
         return False
 
-    def _lacks(self, node: RunNode, lacking: list[Cell]) -> bool:
+    def _lacks(self, node: RunNode, lacking: Mapping[DatasetId, PartitionIndex[Cell]]) -> bool:
         for read in node.reads:
-            for cell in lacking:
-                meets = cell.dataset == read.cell.dataset and overlap(read.cell.partition, cell.partition)
-                if meets and not self._included(node):
+            if read.cell.dataset not in lacking:
+                continue
+            for _, cell in lacking[read.cell.dataset].overlapping(read.cell.partition):
+                if not self._included(node):
                     return self._refuse(node, f"{node.job} reads {cell}, which is not made again", "missing-input")
         return False
 

@@ -11,6 +11,7 @@ from lineage.datasets import DatasetId
 from lineage.effects import Effect
 from lineage.partitions import Partition, covers
 from lineage.timestamps import BEFORE
+from runbooks.partition_index import PartitionIndex
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,17 @@ def missing_cells(
     journalled: dict[str, int] = {}
     for one in made:
         journalled[one.cell] = max(one.start, journalled.get(one.cell, one.start))
+    indexes: dict[DatasetId, PartitionIndex[int]] = {}
+    for dataset, starts in written.items():
+        indexes[dataset] = PartitionIndex()
+        for partition, start in starts.items():
+            indexes[dataset].add(partition, start)
     found: dict[Cell, Missing] = {}
     for effect in standing:
         cells = written[effect.cell.dataset]
         for cell in _parts(effect.cell, cells):
-            again = max((start for other, start in cells.items() if other and covers(other, cell.partition)), default=BEFORE)
+            near = indexes[cell.dataset].overlapping(cell.partition)
+            again = max((start for other, start in near if other and covers(other, cell.partition)), default=BEFORE)
             again = max(again, cells.get(cell.partition, BEFORE) if cell.known else BEFORE, journalled.get(str(cell), BEFORE))
             found.pop(cell, None)
             if again < effect.end:

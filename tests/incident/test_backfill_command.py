@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from incident.home import Home
 from incident.journal import Journal
-from tests.small_lake import Terminal, incident_on
+from incident.orchestrators.command import CommandOrchestrator
+from incident.orchestrators.port import RunOutcome
+from runbooks.plan import RunJob
+from tests.small_lake import Lake, Terminal, incident_on
 
 BAD_ORDERS, BAD_TOTALS, BOARD = "shop/orders dt=2026-11-17", "shop/totals dt=2026-11-17", "shop/board *"
+
+
+class Crash(BaseException):
+    """The process ends here."""
 
 
 @pytest.fixture
@@ -120,6 +130,49 @@ def test_a_run_that_left_no_output_is_run_again(purged: Terminal) -> None:
         journal.intent([0], purged.lake.tick())
     assert purged.ok("resume")["done"] == 3
     assert purged.lake.runs == [BAD_ORDERS, BAD_TOTALS, BOARD]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("at", [BAD_ORDERS, BAD_TOTALS, BOARD])
+def test_wherever_the_process_ends_resume_ends_where_an_uninterrupted_run_ends(
+    purged: Terminal, monkeypatch: pytest.MonkeyPatch, at: str, moment: str
+) -> None:
+    plan_id = purged.ok("backfill")["plan"]["id"]
+    lake = purged.lake
+
+    def ends(action: RunJob, log: Path) -> RunOutcome:
+        crashing = f"{action.job} {action.partition}" == at
+        if crashing and moment == "before":
+            raise Crash
+        outcome = Lake.run(lake, action, log)
+        if crashing:
+            raise Crash
+        return outcome
+
+    monkeypatch.setattr(lake, "run", ends)
+    purged("backfill", "--apply", plan_id)
+    monkeypatch.setattr(lake, "run", lambda action, log: Lake.run(lake, action, log))
+    assert purged.ok("resume")["done"] == 3
+    assert lake.runs == [BAD_ORDERS, BAD_TOTALS, BOARD], "what was made is not made twice"
+    assert purged("verify")[0] == 0
+
+
+def test_ctrl_c_ends_the_real_program_at_once(purged: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = purged.lake.folder / "incident.toml"
+    config.write_text(config.read_text().replace('"make-it"', '"sh", "-c", "sleep 60", "make-it"'))
+    monkeypatch.setattr("incident.commands.backfill.opened", lambda _config: CommandOrchestrator(purged.lake.folder))
+    plan_id = purged.ok("backfill")["plan"]["id"]
+    main = threading.get_ident()
+
+    def interrupt() -> None:
+        while not any((purged.lake.folder / "home").glob("*/backfill/*/1.log")):
+            time.sleep(0.01)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    code, envelope = purged("backfill", "--apply", plan_id)
+    assert code == 130
+    assert "was stopped" in envelope["problems"][0]["message"]
 
 
 def test_a_plan_of_before_another_apply_is_stale(purged: Terminal) -> None:

@@ -1,0 +1,47 @@
+"""Finds the partitions that overlap a given one without comparing all with all.
+
+Two partitions of the same shape (the same keys, with dates of the same grain) overlap only when they are equal; those of other
+shapes are compared one by one, and in a dataset written in one layout there are none.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+from lineage.partitions import OffsetRange, Partition, Period, overlap
+
+V = TypeVar("V")
+_Shape = tuple[tuple[str, str], ...]
+_UNSHAPED: _Shape = (("", ""),)
+"""The shape of what can overlap without being equal: ranges of offsets, and ``*``."""
+
+
+class PartitionIndex(Generic[V]):
+    """Values by partition."""
+
+    def __init__(self) -> None:
+        self._shapes: dict[_Shape, dict[object, list[tuple[Partition, V]]]] = defaultdict(dict)
+
+    def add(self, partition: Partition, value: V) -> None:
+        shape, identity = _shape(partition)
+        self._shapes[shape].setdefault(identity, []).append((partition, value))
+
+    def overlapping(self, partition: Partition) -> Iterator[tuple[Partition, V]]:
+        """The partitions that overlap this one, with their values, in the order added within each shape."""
+        shape, identity = _shape(partition)
+        for other, found in self._shapes.items():
+            if other == shape and shape != _UNSHAPED:
+                yield from found.get(identity, ())
+            else:
+                yield from (pair for pairs in found.values() for pair in pairs if overlap(pair[0], partition))
+
+
+def _shape(partition: Partition) -> tuple[_Shape, object]:
+    if not partition or any(isinstance(value, OffsetRange) for _, value in partition.items):
+        return _UNSHAPED, partition
+    shape = tuple((key, value.grain.value if isinstance(value, Period) else "text") for key, value in partition.items)
+    # "03" and "3" are the same hour.
+    identity = tuple(int(value) if isinstance(value, str) and value.isdecimal() else value for _, value in partition.items)
+    return shape, identity
