@@ -473,17 +473,3 @@ class Layout:
         if not all(path.split("/")):
             raise PartitionError(f"partition {found} renders an empty path with the layout {self.template}")
         return path
-
-
-def days_in(period: Period, grain: Grain) -> tuple[Period, ...]:
-    """The periods of a finer (or the same) grain that begin inside a period, in order."""
-    if period.grain is grain:
-        return (period,)
-    first = floor(period.start, grain)
-    if first.start < period.start:
-        first = shift(first, 1)
-    found = []
-    while first.start < period.end:
-        found.append(first)
-        first = shift(first, 1)
-    return tuple(found)

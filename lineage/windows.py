@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lineage.errors import PartitionError
-from lineage.partitions import Grain, Period, days_in, floor, shift
+from lineage.partitions import Grain, Period, floor, shift
 
 Kind = Literal["identity", "contained", "refine", "all", "none", "offsets"]
 
@@ -72,8 +72,13 @@ class Window:
 
 
 def _inside(period: Period, grain: Grain) -> tuple[Period, ...]:
-    """The periods of a finer grain that begin inside, or the one of a coarser grain around it."""
-    return days_in(period, grain) or (floor(period.start, grain),)
+    """The periods of a grain that share time with a period: those inside it, the one around it, or as weeks and months overlap."""
+    if period.grain is grain:
+        return (period,)
+    found = [floor(period.start, grain)]
+    while (following := shift(found[-1], 1)).start < period.end:
+        found.append(following)
+    return tuple(found)
 
 
 def _between(first: Period, last: Period) -> tuple[Period, ...]:
