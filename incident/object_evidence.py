@@ -121,11 +121,11 @@ def _guess(action: PutMarker | CopyVersion, found: KeyHistory | None, since: int
     if found.top.version_id == planned:
         return Look(None)
     at = _place(found, planned)
-    if at is not None:
-        above = found.versions[at - 1]
-        return Look(Outcome("done", above.version_id) if _like_ours(action, above, since) else Outcome("drifted", None, _REWRITTEN))
+    if at is not None and _like_ours(action, found.versions[at - 1], since):
+        return Look(Outcome("done", found.versions[at - 1].version_id))
     hidden = found.versions[1] if len(found.versions) > 1 else None
-    if hidden is not None and not hidden.is_marker and _like_ours(action, found.top, since):
+    if hidden is not None and not hidden.is_marker and hidden.version_id != planned and _like_ours(action, found.top, since):
+        # Somebody wrote just before our request. Rather uncover it once too often than hide it.
         return Look(Outcome("drifted", None, _REWRITTEN), take_back=found.top.version_id)
     return Look(Outcome("drifted", None, _REWRITTEN))
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
 from incident.errors import Drift, InputNeeded, StorageUnreachable
 from incident.executor import interrupted, resume
+from incident.storage.port import Marked
 from runbooks.plan import CopyVersion, Plan, PutMarker, RemoveMarkers
-from runbooks.survey import BucketState
-from tests.recovery_world import BUCKET, MS, Broken, Deaf, Interfere, Mute, World, cell, reached
+from runbooks.survey import BucketState, ObjectVersion
+from tests.recovery_world import BUCKET, MS, Broken, Crash, Deaf, Interfere, Mute, World, cell, reached
 
 DAY = cell("dt=2026-11-1")
 KEY = "clean/orders/dt=2026-11-1/a"
@@ -195,3 +196,27 @@ def test_nothing_else_is_applied_while_a_plan_is_half_done(world: World) -> None
         with pytest.raises(InputNeeded):
             world.apply(one)
     assert world.go_on(plan).done == 2
+
+
+@pytest.mark.parametrize("make", [purge, revert])
+def test_a_write_that_ours_hid_when_the_process_ended_is_uncovered_by_resume(world: World, make: Callable[[World], Plan]) -> None:
+    """The worst moment: somebody writes just before our request, which the server lets pass, and then we are gone."""
+
+    class Dying(Interfere):
+        def put_markers(self, bucket: str, etags: Mapping[str, str]) -> Sequence[Marked]:
+            super().put_markers(bucket, etags)
+            raise Crash
+
+        def copy_version(self, source: ObjectVersion, bucket: str, *, over: str | None) -> str:
+            super().copy_version(source, bucket, over=over)
+            raise Crash
+
+    plan = make(world)
+    written: list[str] = []
+    with pytest.raises(Crash):
+        world.apply(plan, Dying(world.store, lambda: written.append(world.store.put(BUCKET, KEY, b"bad!")), honours=False))
+    assert top(world) != written[0]
+    world.store.tick()
+    applied = world.go_on(plan)
+    assert (applied.done, applied.drifted) == (1, 1)
+    assert top(world) == written[0]
