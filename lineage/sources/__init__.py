@@ -1,13 +1,14 @@
 """Where lineage comes from, behind one port: a source yields events and says what it could not use.
 
-``read`` takes the words of ``--lineage`` or the configuration. A new kind of source is one file here and one branch.
+``read`` takes the words of ``--lineage`` or the configuration. A new kind of source is one file here and one row of ``_KINDS``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO, Protocol
+from importlib import import_module
+from typing import Any, BinaryIO, Protocol
 
 from lineage.errors import SourceUnreadable
 from lineage.events import Event
@@ -30,6 +31,12 @@ class Problems:
     noted: list[Skipped] = field(default_factory=list)
 
 
+_KINDS = {
+    "dbt": "dbt",
+}
+"""Which module of this package reads a source, by the scheme of its URL; files, folders, globs and s3:// are OpenLineage events."""
+
+
 class Remote(Protocol):
     """Reads objects for sources with a URL; ``incident`` supplies one, so that this package needs no cloud library."""
 
@@ -44,12 +51,12 @@ def read(
     sources: Iterable[str], problems: Problems, *, remote: Remote | None = None, progress: Callable[[str], None] = lambda _: None
 ) -> Iterator[Event]:
     """Every usable event of the sources. Raises SourceUnreadable when a source is not there at all; read-only."""
-    from lineage.sources import openlineage
-
     for source in sources:
         scheme = source.partition(":")[0].lower() if ":" in source else ""
-        if scheme in {"marquez+http", "marquez+https", "dbt", "http", "https"}:
+        if scheme in {"http", "https"}:
             raise SourceUnreadable(
-                f"lineage source {source!r}: {scheme}: is not supported yet", "give OpenLineage files, folders, globs or s3://…"
+                f"lineage source {source!r}: {scheme}: is not lineage by itself",
+                "a Marquez server is named marquez+http://host:port",
             )
-        yield from openlineage.read(source, problems, remote=remote, progress=progress)
+        module: Any = import_module(f"lineage.sources.{_KINDS.get(scheme, 'openlineage')}")
+        yield from module.read(source, problems, remote=remote, progress=progress)
