@@ -100,6 +100,8 @@ class Cells:
                 return Mode.UNKNOWN
 
     def _read(self, reference: DatasetRef, dataset: DatasetId, attempt: Attempt, writes: tuple[Write, ...]) -> list[Read]:
+        if reference.inferred:
+            return [Read(Cell(dataset), "inferred", reference.inferred)]
         if reference.partitions:
             layout = self._layout(dataset)
             return [

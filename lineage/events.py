@@ -46,6 +46,8 @@ class DatasetRef:
     symlinks: tuple[DatasetId, ...] = ()
     renamed_from: DatasetId | None = None
     owners: tuple[str, ...] = ()
+    inferred: str = ""
+    """Why we take it that the job reads this, though nobody said so of this job; it never convicts."""
 
 
 @dataclass(frozen=True, slots=True)
