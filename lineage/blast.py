@@ -14,6 +14,7 @@ from lineage.graph import DependencyGraph
 from lineage.history import History
 from lineage.partitions import covers, overlap, same
 from lineage.taint import Sweep, Taint, WriteAt, spread
+from lineage.timestamps import AFTER
 
 
 def blast(history: History, fault: Fault, fix: Fix | None = None) -> BlastRadius:
@@ -136,7 +137,7 @@ class _Cells:
             path=self._path(first),
             reason=self._why(cell, here) if state == "SUSPECT" else None,
             writers=tuple(sorted({one.job for one in runs})),
-            open_writer=any(one.state == "OPEN" for one in runs),
+            open_writer=any(one.state == "OPEN" and one.end == AFTER for one in runs),
             nominal=max(nominal) if nominal else None,
         )
 

@@ -36,11 +36,17 @@ def note(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What was seen, thought, decided or said.")],
     kind: Annotated[NoteKind, typer.Option("--kind", help="What sort of note it is.")] = NoteKind.observation,
     at: Annotated[str | None, typer.Option("--at", metavar="T", help="When it happened; else now.", show_default=False)] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", metavar="RUN_ID", help="A run that never reported its end.", show_default=False)
+    ] = None,
+    ended: Annotated[
+        str | None, typer.Option("--ended", metavar="T", help="When that run certainly had ended.", show_default=False)
+    ] = None,
 ) -> Report:
     """Add a note to the timeline."""
     from incident.commands import record
 
-    return record.note(context, text, kind.value, at)
+    return record.note(context, text, kind.value, at, run=run, ended=ended)
 
 
 def timeline_alone(context: Context) -> Report:

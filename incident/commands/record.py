@@ -23,26 +23,37 @@ _LATER = 60 * SECOND
 """A record written down this much after what it tells is shown as backdated."""
 
 
-def note(context: Context, text: str, kind: str, at: str | None) -> Report:
-    """Add what a person saw, thought, decided or said; ``at`` is when it happened, else now."""
+def note(context: Context, text: str, kind: str, at: str | None, *, run: str | None = None, ended: str | None = None) -> Report:
+    """Add what a person saw, thought, decided or said; ``at`` is when it happened, else now.
+
+    ``run`` and ``ended`` bound an attempt that never reported its end: every later radius counts it as ended then.
+    """
     if not text.strip():
         raise UsageError("A note needs a text", 'incident note "p95 of order totals is 100 times the usual"')
-    occurred_at = None
-    if at is not None:
-        try:
-            occurred_at = timestamps.parse(at)
-        except ValueError as error:
-            raise UsageError(f"--at: {error}", "for example --at 2026-11-18T02:00:00Z") from error
-        if occurred_at > context.now():
-            raise UsageError(f"--at {at} lies in the future", "leave --at out for now")
+    if (run is None) is not (ended is None):
+        raise UsageError("--run and --ended go together", "incident note TEXT --run RUN_ID --ended 2026-11-18T02:00:00Z")
+    occurred_at = None if at is None else _past(context, "--at", at)
+    evidence: dict[str, str | None] = {"kind": kind}
+    if run is not None and ended is not None:
+        evidence |= {"run": run, "ended": timestamps.render(_past(context, "--ended", ended))}
     folder = context.folder()
-    record = folder.timeline.append("note", text.strip(), evidence={"kind": kind}, occurred_at=occurred_at)
+    record = folder.timeline.append("note", text.strip(), evidence=evidence, occurred_at=occurred_at)
     return Report(
         data={"seq": record.seq, "head": record.hash},
         text=f"Noted as {record.seq} ({kind}) at {moment(record.occurred_at)} UTC",
         next=["incident timeline"],
         incident=folder.id,
     )
+
+
+def _past(context: Context, option: str, text: str) -> int:
+    try:
+        when = timestamps.parse(text)
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"{option}: {error}", f"for example {option} 2026-11-18T02:00:00Z") from error
+    if when > context.now():
+        raise UsageError(f"{option} {text} lies in the future", "give a time that has passed")
+    return when
 
 
 def timeline_show(context: Context) -> Report:
