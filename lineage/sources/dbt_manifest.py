@@ -166,9 +166,10 @@ class Manifest:
     def _owners(self, node: dict[str, Any], config: dict[str, Any]) -> list[str]:
         named = [*owners(table(config.get("meta")).get("owner")), *owners(table(node.get("meta")).get("owner"))]
         group = text(config.get("group")) or text(node.get("group"))
-        for one in table(self._raw.get("groups")).values() if group else ():
-            if table(one).get("name") == group and table(one).get("package_name") in {None, node.get("package_name")}:
-                named += owners(table(one).get("owner")) or [group]
+        for one in map(table, table(self._raw.get("groups")).values()) if group else ():
+            package = text(one.get("package_name"))
+            if text(one.get("name")) == group and (not package or package == text(node.get("package_name"))):
+                named += owners(one.get("owner")) or [group]
         return named
 
     def _derived_namespace(self, metadata: dict[str, Any]) -> str:
