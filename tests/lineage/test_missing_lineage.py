@@ -1,0 +1,90 @@
+"""What nobody said is widened, with the reason kept, and never convicts or cleanses."""
+
+from __future__ import annotations
+
+from lineage.declarations import DatasetRule, Declarations, EdgeRule
+from lineage.windows import Window
+from tests.lineage.openlineage import cells, dataset, dbt, history, radius, ran, reads, states, told, writes
+
+WHOLE = Declarations(datasets=(DatasetRule("*", partition=False, write="overwrite"),))
+
+
+def test_an_attempt_without_the_inputs_of_its_job_reads_them_at_any_partition() -> None:
+    full, bare = history(
+        ran("03", "04", "one", reads=["raw/dt=2026-11-17"], writes=["made/dt=2026-11-17"]),
+        ran("05", "06", "two", writes=["made/dt=2026-11-18"]),
+    ).attempts
+    assert reads(full) == ["raw@dt=2026-11-17"]
+    assert reads(bare) == ["raw@*?"]
+    assert (bare.reads[0].how, bool(bare.reads[0].reason)) == ("inferred", True)
+
+
+def test_an_attempt_without_the_outputs_of_its_job_writes_them_at_any_partition() -> None:
+    known = history(ran("03", "04", "one", writes=["made/dt=2026-11-17"]), told("FAIL", "06", "two"))
+    bare = next(one for one in known.attempts if one.run_id == "two")
+    assert writes(bare) == ["made@*? unknown"]
+
+
+def test_another_jobs_inputs_are_not_inferred() -> None:
+    known = history(ran("03", "04", "one", "a", reads=["raw"]), ran("05", "06", "two", "b", writes=["made"]))
+    assert [reads(one) for one in known.attempts] == [["raw@*?"], []]
+
+
+def test_an_input_declared_unread_is_not_inferred() -> None:
+    declared = Declarations(edges=(EdgeRule("test/job", "s3://lake/raw", Window("none")),))
+    known = history(
+        ran("03", "04", "one", reads=["raw/dt=2026-11-17"], writes=["made"]),
+        ran("05", "06", "two", writes=["made"]),
+        declared=declared,
+    )
+    assert reads(known.attempts[1]) == []
+
+
+def test_even_where_the_dataset_is_known_as_a_whole_an_inferred_read_never_convicts() -> None:
+    known = history(
+        ran("01", "02", "earlier", "reader", reads=["raw"], writes=["made"]),
+        ran("03", "04", "bad", "writer", writes=["raw"]),
+        ran("05", "06", "later", "reader", writes=["made"]),
+        declared=WHOLE,
+    )
+    assert states(radius(known, runs=("bad",))) == {"bad": "TAINTED", "later": "SUSPECT"}
+
+
+def test_an_inferred_write_never_cleanses() -> None:
+    known = history(
+        ran("01", "02", "good", "writer", writes=["made"]),
+        ran("03", "04", "bad", "writer", writes=["made"]),
+        ran("05", "06", "silent", "writer"),
+        ran("07", "08", "late", "reader", reads=["made"]),
+        declared=WHOLE,
+    )
+    found = radius(known, runs=("bad",))
+    assert cells(found)["made@*"] == "SUSPECT"
+    assert states(found)["late"] == "SUSPECT"
+
+
+def test_who_reads_a_view_reads_what_it_is_made_from_at_the_time_of_reading() -> None:
+    view, table = dataset("db|stg", **dbt("view")), dataset("db|raw", **dbt("table"))
+    known = history(
+        ran("01", "02", "define", "stg", reads=[table], writes=[view]),
+        ran("03", "04", "bad", "load", writes=[table]),
+        ran("05", "06", "late", "mart", reads=[view], writes=[dataset("db|mart", **dbt("table"))]),
+    )
+    found = radius(known, runs=("bad",))
+    assert states(found) == {"bad": "TAINTED", "late": "SUSPECT"}
+    late = next(one for one in known.attempts if one.run_id == "late")
+    assert reads(late) == ["stg@*", "raw@*"]
+    assert late.reads[1].how == "inferred"
+
+
+def test_views_on_views_are_followed_and_cycles_end() -> None:
+    def view(name: str) -> dict[str, object]:
+        return dataset(f"db|{name}", **dbt("view"))
+
+    known = history(
+        ran("01", "02", "a", "a", reads=[dataset("db|raw"), view("c")], writes=[view("b")]),
+        ran("01", "02", "b", "b", reads=[view("b")], writes=[view("c")]),
+        ran("05", "06", "late", "mart", reads=[view("c")]),
+    )
+    late = next(one for one in known.attempts if one.run_id == "late")
+    assert sorted(reads(late)) == ["b@*", "c@*", "raw@*?"]
