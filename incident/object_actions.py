@@ -213,12 +213,13 @@ def look(store: ObjectStore, bucket: str, keys: Sequence[str]) -> dict[str, KeyH
     last = max(keys, key=_order).encode()
     first = min(keys, key=_order)
     prefix = _common_prefix(first, max(keys, key=_order))
-    after = first[:-1] if len(first) - 1 > len(prefix) else None  # just before the first, whatever the server's next key is
+    # From the first on, which is then asked for by itself: a marker that is a key means the same to every server.
+    after = first if len(first) > len(prefix) else None
     found: dict[str, KeyHistory] = {}
     for history in store.histories(bucket, prefix, after):
-        if history.key in wanted:
+        if history.key in wanted and history.key != after:
             found[history.key] = history
-        if len(found) == len(wanted) or history.key.encode() > last:
+        if len(found) == len(wanted - {after}) or history.key.encode() > last:
             break
     for key in wanted - found.keys():
         if (single := store.history(bucket, key)) is not None:

@@ -106,10 +106,18 @@ def _entry(is_marker: bool, fields: dict[str, str], encoded: bool) -> Entry:
 
 def histories(pages: Iterable[Page]) -> Iterator[KeyHistory]:
     """Each key's versions newest first, put together over page boundaries."""
-    tagged = ((entry, page.interleaved) for page in pages for entry in page.entries)
+    tagged = ((entry, page.interleaved) for page in pages for entry in _by_key(page.entries))
     for key, group in groupby(tagged, key=lambda pair: pair[0].key):
         found = list(group)
         yield ordered(key, [entry for entry, _ in found], trusted=all(interleaved for _, interleaved in found))
+
+
+def _by_key(entries: list[Entry]) -> list[Entry]:
+    """A page's entries with those of one key together. Changes nothing but where a server lists all markers after all versions."""
+    first: dict[str, int] = {}
+    for entry in entries:
+        first.setdefault(entry.key, len(first))
+    return sorted(entries, key=lambda entry: first[entry.key])
 
 
 def ordered(key: str, entries: list[Entry], *, trusted: bool) -> KeyHistory:

@@ -99,6 +99,16 @@ def test_a_history_is_newest_first_with_markers_in_their_place(place: Place, req
         assert "moto" in request.node.name
 
 
+def test_each_key_is_listed_once_with_its_versions_and_markers(place: Place) -> None:
+    for key in ("p/a", "p/b", "p/c"):
+        place.put(key, b"1")
+        place.delete(key)
+        place.put(key, b"2")
+    place.delete("p/b")
+    found = [(history.key, len(history.versions), history.current is None) for history in place.store.histories(place.bucket, "p/")]
+    assert found == [("p/a", 3, False), ("p/b", 4, True), ("p/c", 3, False)]
+
+
 def test_odd_keys_survive_listing_marking_and_removal(place: Place) -> None:
     for key in ODD_KEYS:
         place.put(key, key.encode())
