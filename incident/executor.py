@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from incident.errors import DRIFTED, FAILED, OK, Drift, IncidentError, InputNeeded, Interrupted
-from incident.journal import Journal, JournalState, journal_path, read_journal
+from incident.journal import Journal, JournalState, read_journal
 from lineage.timestamps import SECOND
 from runbooks.plan import Plan, RunJob
 
@@ -37,13 +37,6 @@ class Ticker(Protocol):
     """Something that shows progress."""
 
     def advance(self, n: int = 1) -> None: ...
-
-
-class TimelineLike(Protocol):
-    """What the executor needs of a timeline."""
-
-    def append(self, kind: str, text: str, *, evidence: dict[str, Any] | None = None) -> Any: ...
-    def records(self) -> list[Any]: ...
 
 
 class Folder(Protocol):
@@ -276,6 +269,3 @@ def _sentence(plan: Plan, applied: Applied) -> str:
         if count
     ]
     return f"{plan.id}: {', '.join(parts)}"
-
-
-__all__ = ["Applied", "Performer", "apply", "interrupted", "journal_path", "last_applied", "resume", "unsettled"]

@@ -44,11 +44,13 @@ def check(action: ObjectAction, found: KeyHistory | None, *, begun: bool = False
             same = source is not None and source.etag == action.source_etag and not source.is_marker
             return "" if same else "the version to go back to is gone"
         case RemoveMarkers():
-            above = tuple(version.version_id for version in found.versions[: len(action.version_ids)])
+            above = tuple(one.version_id for one in found.versions[: len(action.version_ids)] if one.is_marker)
             beneath = found.versions[len(above)] if len(found.versions) > len(above) else None
             as_planned = above == action.version_ids and beneath is not None and beneath.version_id == action.uncovers
             return "" if as_planned else "its delete markers are not those of the plan"
         case RemoveOwn():
+            if action.keeps is not None and _version(found, action.keeps) is None:
+                return "the version it was copied from is gone, so that ours is the last of its bytes"
             return "" if _beneath(found, 0) == action.uncovers else "what lies beneath is not what it was"
         case _:
             assert_never(action)
@@ -75,6 +77,8 @@ def _stands(action: PutMarker | CopyVersion, found: KeyHistory | None, made: str
     at = _place(found, made)
     if found is None or at is None:
         return Look(Outcome("drifted", None, "what we made was removed by somebody else"))
+    if isinstance(action, CopyVersion) and _version(found, action.source_version_id) is None:
+        return Look(Outcome("unknown", made, "the version it was copied from is gone, so that ours is the last of its bytes"))
     if _beneath(found, at) != action.requires.version_id:
         # Identical bytes pass an ETag condition, and some servers ignore it: only the list proves what we covered.
         return Look(Outcome("drifted", None, _REWRITTEN), take_back=made)
@@ -98,7 +102,7 @@ def settle(action: ObjectAction, found: KeyHistory | None, since: int, made: str
             if found.top.version_id == action.uncovers:
                 return Look(Outcome("done"))
             left = [version_id for version_id in action.version_ids if _version(found, version_id)]
-            above = [version.version_id for version in found.versions[: len(left)]]
+            above = [version.version_id for version in found.versions[: len(left)] if version.is_marker]
             if left and above == left and _beneath(found, len(left) - 1) == action.uncovers:
                 return Look(None)  # none or only some are gone; removing what is gone changes nothing
             return Look(Outcome("drifted", None, _REWRITTEN))
@@ -124,6 +128,8 @@ def _guess(action: PutMarker | CopyVersion, found: KeyHistory | None, since: int
     if at is not None and _like_ours(action, found.versions[at - 1], since):
         return Look(Outcome("done", found.versions[at - 1].version_id))
     hidden = found.versions[1] if len(found.versions) > 1 else None
+    if isinstance(action, CopyVersion) and _version(found, action.source_version_id) is None:
+        return Look(Outcome("drifted", None, _REWRITTEN))  # whoever made the top one, it may be the last of its bytes
     if hidden is not None and not hidden.is_marker and hidden.version_id != planned and _like_ours(action, found.top, since):
         # Somebody wrote just before our request. Rather uncover it once too often than hide it.
         return Look(Outcome("drifted", None, _REWRITTEN), take_back=found.top.version_id)

@@ -72,7 +72,10 @@ class RemoveMarkers:
 
 @dataclass(frozen=True, slots=True)
 class RemoveOwn:
-    """Undo: remove the one version (marker or copy) that we made, named by its id, uncovering the version beneath."""
+    """Undo: remove the one version (marker or copy) that we made, named by its id, uncovering the version beneath.
+
+    ``keeps``: the version that a copy was made from. It must still be there, or the copy would be the last of its bytes.
+    """
 
     bucket: str
     key: str
@@ -80,6 +83,7 @@ class RemoveOwn:
     uncovers: str | None
     size: int
     cell: str
+    keeps: str | None = None
     op: Literal["remove-own"] = "remove-own"
 
 

@@ -102,7 +102,10 @@ def _inverse(action: ObjectAction, made: str | None, now: KeyHistory | None) -> 
             beneath = now.versions[1].version_id if len(now.versions) > 1 else None
             if beneath != action.requires.version_id:
                 return None  # what we covered is gone; uncovering what lies deeper would not bring the former state back
-            return RemoveOwn(action.bucket, action.key, top, beneath, action.size, action.cell)
+            keeps = action.source_version_id if isinstance(action, CopyVersion) else None
+            if keeps is not None and all(version.version_id != keeps for version in now.versions):
+                return None  # ours is the last of its bytes: removing it would lose them
+            return RemoveOwn(action.bucket, action.key, top, beneath, action.size, action.cell, keeps)
         case RemoveMarkers():
             if now is None or now.top.version_id != action.uncovers:
                 return None

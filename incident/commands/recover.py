@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from incident.changeable import changeable
 from incident.context import Context
 from incident.errors import InputNeeded, UsageError
 from incident.executor import Applied, Performer, apply, interrupted, last_applied, unsettled
@@ -33,7 +35,7 @@ _FOLLOWING = {"revert": "incident purge", "purge": "incident backfill", "backfil
 
 def revert(context: Context, options: PlanOptions) -> Report:
     """Serving cells back to just before their first bad write."""
-    folder = _open(context)
+    folder = changeable(context)
     if options.apply is not None:
         return _apply(context, folder, folder.load_plan(options.apply, "revert"))
     fresh = fresh_radius(context, folder)
@@ -50,7 +52,7 @@ def revert(context: Context, options: PlanOptions) -> Report:
 
 def purge(context: Context, options: PlanOptions) -> Report:
     """The tainted cells covered with delete markers, every version kept."""
-    folder = _open(context)
+    folder = changeable(context)
     if options.apply is not None:
         return _apply(context, folder, folder.load_plan(options.apply, "purge"))
     fresh = fresh_radius(context, folder)
@@ -61,7 +63,7 @@ def purge(context: Context, options: PlanOptions) -> Report:
 
 def undo(context: Context, plan_id: str | None, options: PlanOptions) -> Report:
     """What an applied plan did, taken back wherever it still is what readers see."""
-    folder = _open(context)
+    folder = changeable(context)
     if options.apply is not None:
         plan = folder.load_plan(options.apply, "undo")
         if plan_id is not None and plan.target != plan_id:
@@ -88,7 +90,7 @@ def undo(context: Context, plan_id: str | None, options: PlanOptions) -> Report:
 
 def resume(context: Context, take_over: bool) -> Report:
     """Finish what was interrupted; else try again what failed in the last apply."""
-    folder = _open(context)
+    folder = changeable(context)
     left = interrupted(folder)
     if not left and (last := last_applied(folder)) is not None and unsettled(folder, folder.load_plan(last)):
         left = [last]
@@ -115,13 +117,6 @@ def resume(context: Context, take_over: bool) -> Report:
 
 
 # --- parts ---------------------------------------------------------------------------------------------------------------
-
-
-def _open(context: Context) -> IncidentFolder:
-    folder = context.folder()
-    if not folder.is_open:
-        raise UsageError(f"{folder.id} is closed", 'incident declare "TITLE"')
-    return folder
 
 
 def _facts(context: Context, folder: IncidentFolder, fresh: Fresh, cells: Sequence[Cell], *, deleting: bool) -> Facts:
@@ -163,8 +158,6 @@ def _consents(context: Context, options: PlanOptions) -> Consents:
 
 
 def _with(plan: Plan, warnings: tuple[str, ...]) -> Plan:
-    from dataclasses import replace
-
     return replace(plan, warnings=plan.warnings + warnings) if warnings else plan
 
 

@@ -220,3 +220,17 @@ def test_a_write_that_ours_hid_when_the_process_ended_is_uncovered_by_resume(wor
     applied = world.go_on(plan)
     assert (applied.done, applied.drifted) == (1, 1)
     assert top(world) == written[0]
+
+
+def test_an_undo_never_removes_the_last_copy_of_good_bytes(world: World) -> None:
+    """A lifecycle rule took the version that revert copied from: our copy is all that is left of it."""
+    plan = revert(world)
+    world.apply(plan)
+    world.store.tick()
+    planned = world.undo(plan)
+    expired = world.listing(KEY)[KEY][-1]
+    world.store.remove_version(BUCKET, KEY, expired.version_id)
+    assert [one.code for one in world.undo(plan).refused] == ["rewritten"]
+    applied = world.apply(planned)
+    assert (applied.done, applied.drifted) == (1, 1)
+    assert world.store.read(BUCKET, KEY) == b"good"
