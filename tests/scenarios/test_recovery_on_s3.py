@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -243,3 +245,31 @@ def test_caps_and_detailed_exit_codes(incident: Incident) -> None:
     assert len(envelope["data"]["plan"]["sample"]) == 2 * len(ODD)
     incident("purge", "--apply", envelope["data"]["plan"]["id"])
     assert incident("purge", "--skip-refused", "--detailed-exitcode")["data"]["plan"]["actions"] == 0
+
+
+def test_a_process_killed_in_the_middle_is_finished_by_resume_and_undone_whole(incident: Incident) -> None:
+    """Killed after the server acted and before we could write that down; the claim it leaves behind is of a dead process."""
+    before = incident.bucket.listing()
+    purge = incident.plan("purge", "--skip-refused")
+    program = (
+        "import os, sys\n"
+        "from incident.cli.main import run\n"
+        "from incident.storage.s3 import S3Store\n"
+        "whole = S3Store.put_markers\n"
+        "def dying(self, bucket, etags):\n"
+        "    whole(self, bucket, dict(list(etags.items())[:3]))\n"
+        "    os._exit(9)\n"
+        "S3Store.put_markers = dying\n"
+        "sys.exit(run(sys.argv[1:]))\n"
+    )
+    common = ["--home", str(incident.folder / "home"), "--config", str(incident.folder / "incident.toml")]
+    ended = subprocess.run([sys.executable, "-c", program, "purge", "--apply", purge, *common], cwd=Path.cwd(), check=False)
+    assert ended.returncode == 9
+    assert len(currents(incident.bucket.listing())) == len(currents(before)) - 3
+    envelope = incident("purge", "--apply", purge, code=3)
+    assert envelope["next"][0].startswith("incident resume")
+    data = incident("resume")["data"]
+    assert (data["done"], data["failed"], data["drifted"], data["unknown"]) == (2 * len(ODD), 0, 0, 0)
+    undo = incident.plan("undo", purge)
+    incident("undo", purge, "--apply", undo)
+    assert incident.bucket.listing() == before
