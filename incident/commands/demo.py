@@ -65,7 +65,7 @@ def _play(context: Context, folder: Path, server: LocalServer, *, step: bool) ->
     from incident.demo.session import Session
     from incident.demo.settings import Settings
 
-    settings = Settings(folder / "lake.json", server.endpoint)
+    settings = Settings(folder / "lake.json", server.endpoint, whole_seconds=server.whole_seconds)
     settings.save()
     write_configuration(settings)
     environment = isolated(os.environ, folder)

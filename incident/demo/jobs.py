@@ -24,13 +24,14 @@ CUSTOMERS = 60
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job: what it does, how its events name partitions, and on which of the lake's days the schedule runs it."""
+    """A job: what it does, how its events name partitions, on which of the lake's days it is due, and whether users read it."""
 
     name: str
     act: Callable[[Work], None]
     naming: Naming = "silent"
     due: Callable[[date, int], bool] = lambda _day, _number: True
     """Asked with the day and its number since the lake's first day."""
+    serving: bool = False
 
 
 def ingest_orders(work: Work) -> None:
@@ -149,8 +150,8 @@ SCHEDULE = (
     Job("weekly_rolling", weekly_rolling),
     Job("monthly", monthly, "outputs"),
     Job("balance", balance),
-    Job("dashboard", dashboard, "partitions"),
-    Job("fraud_model", fraud_model, "partitions", lambda _day, number: number % 14 == 1),  # every other Tuesday
+    Job("dashboard", dashboard, "partitions", serving=True),
+    Job("fraud_model", fraud_model, "partitions", lambda _day, number: number % 14 == 1, serving=True),  # every other Tuesday
     Job("segments", segments, "partitions", lambda day, number: day.weekday() == 0 and number > 0),
     Job("baskets", baskets, "locations", lambda _day, number: number < 7),  # a trial that ended after its week
     Job("basket_report", basket_report, "locations", lambda _day, number: number == 6),

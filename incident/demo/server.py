@@ -64,6 +64,11 @@ class LocalServer:
         return f"http://{HOST}:{self.port}"
 
     @property
+    def whole_seconds(self) -> bool:
+        """Whether the server cuts the times of objects to seconds."""
+        return self.module != "ministack"
+
+    @property
     def log(self) -> Path:
         return self.folder / "server.log"
 

@@ -28,22 +28,32 @@ def days(first: date, last: date) -> list[date]:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The lake as its jobs know it; kept as ``lake.json``, with the code versions in ``deployed.json`` beside it."""
+    """The lake as its jobs know it; kept as ``lake.json``, with the code versions in ``deployed.json`` beside it.
+
+    ``whole_seconds``: the server cuts the times of objects to seconds, as AWS does.
+    """
 
     path: Path
     endpoint: str
     bucket: str = BUCKET
     first: date = FIRST
     last: date = LAST
+    whole_seconds: bool = False
 
     @classmethod
     def load(cls, path: Path) -> Settings:
         raw = json.loads(path.read_text(encoding="utf-8"))
         dates = (date.fromisoformat(raw["first"]), date.fromisoformat(raw["last"]))
-        return cls(path, raw["endpoint"], raw["bucket"], *dates)
+        return cls(path, raw["endpoint"], raw["bucket"], *dates, whole_seconds=raw["whole_seconds"])
 
     def save(self) -> None:
-        raw = {"endpoint": self.endpoint, "bucket": self.bucket, "first": str(self.first), "last": str(self.last)}
+        raw = {
+            "endpoint": self.endpoint,
+            "bucket": self.bucket,
+            "first": str(self.first),
+            "last": str(self.last),
+            "whole_seconds": self.whole_seconds,
+        }
         self.path.write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
 
     @property

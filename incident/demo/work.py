@@ -18,8 +18,8 @@ from incident.demo.store import Row, Store
 
 _PRODUCER = "https://example.org/demo/pipeline"
 _SPEC = "https://openlineage.io/spec"
-_TICK = 1_000_000
-"""Nanoseconds of a millisecond, the precision of an object's time on the demo's server."""
+MILLISECOND, SECOND = 1_000_000, 1_000_000_000
+"""Nanoseconds."""
 
 Naming = Literal["silent", "outputs", "partitions", "locations"]
 """How a job's events name partitions: not at all, only those written, all of them, or all of them as locations."""
@@ -68,20 +68,23 @@ class Work:
 class Run:
     """Emits a run's START and its COMPLETE or FAIL around the work, as NDJSON lines appended to the lake's event file.
 
-    Objects carry whole milliseconds, so START is told a millisecond's beginning and the end the beginning of the next:
-    what the run wrote lies between its two times, and no two runs of one process meet.
+    Objects carry times cut to a tick, so the run waits for a tick's beginning and tells that as its START, and as its end the
+    beginning of the next millisecond: what it wrote lies between the two, and no two runs of one process meet.
     """
 
     work: Work
+    tick: int = MILLISECOND
     run_id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
     def __enter__(self) -> Work:
-        time.sleep(2 * _TICK / 1e9)
-        self._emit("START", time.time_ns() // _TICK * _TICK)
+        begin = (time.time_ns() // self.tick + 1) * self.tick + MILLISECOND
+        while (now := time.time_ns()) < begin:
+            time.sleep((begin - now) / SECOND)
+        self._emit("START", now // self.tick * self.tick)
         return self.work
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        end = (time.time_ns() // _TICK + 1) * _TICK
+        end = (time.time_ns() // MILLISECOND + 1) * MILLISECOND
         self._emit("COMPLETE" if kind is None else "FAIL", end)
 
     def _emit(self, kind: str, moment: int) -> None:
@@ -142,5 +145,5 @@ def _facet(schema: str, **content: Any) -> dict[str, Any]:
 
 
 def _rfc3339(nanoseconds: int) -> str:
-    moment = datetime.fromtimestamp(nanoseconds // 1_000_000_000, tz=UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds // _TICK % 1000:03d}Z"
+    moment = datetime.fromtimestamp(nanoseconds // SECOND, tz=UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds // MILLISECOND % 1000:03d}Z"

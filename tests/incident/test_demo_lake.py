@@ -15,7 +15,7 @@ from incident.demo.configuration import write_configuration
 from incident.demo.server import LocalServer
 from incident.demo.settings import FIXED, Settings
 from incident.demo.store import Store
-from lineage.timestamps import parse
+from lineage.timestamps import SECOND, parse
 
 pytestmark = pytest.mark.skipif(server.available() is None, reason="no local S3 server is installed")
 
@@ -84,6 +84,21 @@ def test_every_run_has_a_start_before_its_end_and_no_two_meet(small: Settings) -
     ordered = sorted(spans.values())
     assert all(len(span) == 2 and span[0] < span[1] for span in ordered)
     assert all(earlier[1] < later[0] for earlier, later in itertools.pairwise(ordered))
+
+
+def test_where_times_are_cut_to_seconds_what_is_served_turns_bad_in_a_second_of_its_own(small: Settings) -> None:
+    folder = small.path.parent / "seconds"
+    folder.mkdir()
+    bad = date(2026, 10, 30)
+    settings = Settings(folder / "lake.json", small.endpoint, "seconds", bad - timedelta(days=1), bad, whole_seconds=True)
+    settings.save()
+    assert lake.main(["--lake", str(settings.path), "build"]) == 0
+    events = [json.loads(line) for line in settings.events.read_text().splitlines()]
+    turned = max(
+        index for index, event in enumerate(events) if (event["job"]["name"], event["eventType"]) == ("dashboard", "START")
+    )
+    assert parse(events[turned]["eventTime"]) % SECOND == 0
+    assert parse(events[turned - 1]["eventTime"]) < parse(events[turned]["eventTime"])
 
 
 def test_the_configuration_is_one_that_incident_reads(small: Settings) -> None:
