@@ -62,6 +62,23 @@ def test_two_groups_are_merged_by_time_and_a_tie_is_admitted() -> None:
     assert not tied.ordered
 
 
+def test_two_groups_over_several_keys_are_put_together_key_by_key() -> None:
+    found = histories(
+        [
+            page(
+                item("Version", "a", "1", "2026-11-15T09:00:00.000Z"),
+                item("Version", "b", "2", "2026-11-15T09:00:00.000Z"),
+                item("DeleteMarker", "a", "m1", "2026-11-15T10:00:00.000Z", latest=True),
+                item("DeleteMarker", "b", "m2", "2026-11-15T10:00:00.000Z", latest=True),
+            )
+        ]
+    )
+    assert [(one.key, [version.version_id for version in one.versions]) for one in found] == [
+        ("a", ["m1", "1"]),
+        ("b", ["m2", "2"]),
+    ]
+
+
 def test_a_key_may_go_on_over_pages_that_hold_only_markers() -> None:
     pages = [
         page(item("DeleteMarker", "k", "3", "2026-11-15T12:00:00Z", latest=True)),
