@@ -33,6 +33,11 @@ class Problems:
 
 _KINDS = {
     "dbt": "dbt",
+    "marquez+http": "marquez",
+    "marquez+https": "marquez",
+    "airflow+http": "airflow",
+    "airflow+https": "airflow",
+    "luigi": "luigi",
 }
 """Which module of this package reads a source, by the scheme of its URL; files, folders, globs and s3:// are OpenLineage events."""
 
