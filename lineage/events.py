@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -26,6 +27,10 @@ _TYPES: dict[str, EventType] = {
     "ABORT": "ABORT",
     "FAIL": "FAIL",
 }
+
+
+_DECODER = json.JSONDecoder()
+_NEXT = re.compile(r"[^ \t]|\Z")
 
 
 class Unusable(ValueError):
@@ -69,22 +74,38 @@ class Event:
     """The kind of source that said so, for evidence of who said what."""
 
 
-def decode(line: bytes) -> Any:
-    """The JSON value of a line, whatever stands before its first brace. Raises Unusable."""
+def decode(line: bytes, *, prefixed: bool = True) -> Any:
+    """The JSON value of a line, or a list of those that share it; ``prefixed``: whatever stands before its first brace.
+
+    Raises Unusable.
+    """
     text = line.strip().removeprefix(b"\xef\xbb\xbf")
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         reason = str(error).split(": line ")[0]
-    start = text.find(b"{")
-    for _ in range(8):  # a log prefix may hold braces of its own
+    tolerant = text.decode("utf-8", "replace")
+    start = tolerant.find("{") if prefixed else 0
+    for _ in range(8 if prefixed else 1):  # a log prefix may hold braces of its own
         if start < 0:
             break
-        try:
-            return json.loads(text[start:].decode("utf-8", "replace"))
-        except (ValueError, RecursionError):
-            start = text.find(b"{", start + 1)
+        if found := _values(tolerant, start):
+            return found[0] if len(found) == 1 else found
+        start = tolerant.find("{", start + 1)
     raise Unusable(f"not JSON: {reason}")
+
+
+def _values(text: str, start: int) -> list[Any]:
+    """The JSON values that fill the text from there to its end, only spaces between them; none when it is not so."""
+    found: list[Any] = []
+    try:
+        while start < len(text):
+            value, end = _DECODER.raw_decode(text, start)
+            found.append(value)
+            start = _NEXT.search(text, end).start()  # type: ignore[union-attr]  # matches at the end at the latest
+    except (ValueError, RecursionError):
+        return []
+    return found
 
 
 def event(raw: Any) -> Event:

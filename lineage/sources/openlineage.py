@@ -9,14 +9,18 @@ import io
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import zstandard
 
 from lineage.errors import SourceUnreadable
 from lineage.events import Event, Unusable, decode, event
 from lineage.sources import Problems, Remote, Skipped
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _ENDINGS = (".json", ".ndjson", ".jsonl", ".log", ".txt")
 _PACKED = (".gz", ".zst", ".zstd")
@@ -85,16 +89,16 @@ def _events(name: str, raw: BinaryIO, problems: Problems) -> Iterator[Event]:
         problems.skipped.append(Skipped(name, 0, "a binary file, not lineage"))
         return
     if head.lstrip().startswith(b"[") or (name.lower().endswith(".json") and b"}\n{" not in head):
-        body = stream.read(_WHOLE_FILE)
+        body = stream.read(_WHOLE_FILE) + stream.readline()
         try:
-            found = decode(body)
+            found = _one_value(body)
         except Unusable:
-            lines: Iterable[bytes] = body.split(b"\n")
+            lines: Iterable[bytes] = chain(body.split(b"\n"), _lines(stream))
         else:
             yield from _each(name, found if isinstance(found, list) else [found], problems)
             return
     else:
-        lines = iter(lambda: stream.readline(_LONGEST_LINE), b"")
+        lines = _lines(stream)
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -104,6 +108,27 @@ def _events(name: str, raw: BinaryIO, problems: Problems) -> Iterator[Event]:
             problems.skipped.append(Skipped(name, number, str(error)))
             continue
         yield from _each(name, found if isinstance(found, list) else [found], problems, number)
+
+
+def _one_value(body: bytes) -> object:
+    """The JSON value that the body is. Raises Unusable when it is none, or when its first line is one already."""
+    start = len(body) - len(body.lstrip())
+    end = body.find(b"\n", start)
+    if end >= 0 and body[end:].strip() and _is_value(body[start:end]):
+        raise Unusable("one value a line")
+    return decode(body, prefixed=False)
+
+
+def _is_value(line: bytes) -> bool:
+    try:
+        decode(line, prefixed=False)
+    except Unusable:
+        return False
+    return True
+
+
+def _lines(stream: io.BufferedReader) -> Iterator[bytes]:
+    return iter(lambda: stream.readline(_LONGEST_LINE), b"")
 
 
 def _each(name: str, values: list[object], problems: Problems, line: int | None = None) -> Iterator[Event]:
@@ -128,6 +153,35 @@ def _unpacked(raw: BinaryIO) -> io.BufferedReader:
 
         return io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=buffered)))
     if magic == b"\x28\xb5\x2f\xfd":
-        unpacked = zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True)
-        return io.BufferedReader(cast("io.RawIOBase", unpacked), 1 << 17)
+        return io.BufferedReader(_Zstandard(buffered), 1 << 17)
     return buffered
+
+
+class _Zstandard(io.RawIOBase):
+    """Zstandard frames unpacked; the library's own reader takes a file that was cut short for a whole one."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        self._packed = packed
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._begun = False
+        self._left = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        while not self._left:
+            chunk = self._frame.unused_data if self._frame.eof else b""
+            chunk = chunk or self._packed.read(1 << 14)
+            if not chunk:
+                if self._begun and not self._frame.eof:
+                    raise EOFError("the last zstd frame has no end")
+                return 0
+            if self._frame.eof:
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+            self._begun = True
+            self._left = self._frame.decompress(chunk)
+        count = min(len(view), len(self._left))
+        view[:count], self._left = self._left[:count], self._left[count:]
+        return count
