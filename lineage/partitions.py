@@ -316,7 +316,7 @@ def _counterpart(key: str, mine: Partition, other: Partition) -> Value | None:
     found = other.get(key)
     if found is not None:
         return found
-    if key == BARE and len(other.dated_keys) == 1:
+    if key == BARE and len(other.dated_keys) == 1 and mine.get(other.dated_keys[0]) is None:
         return other.get(other.dated_keys[0])
     if mine.dated_keys == (key,):
         return other.get(BARE)
