@@ -31,19 +31,26 @@ def blast(history: History, fault: Fault, fix: Fix | None = None) -> BlastRadius
         )
     )
     dirty = {reached.cell.dataset for reached in cells if reached.state != "CLEANED"}
-    ran = {one.job for one in attempts}
+    ran = {job for index in taint.may | {at[0] for at in seeds.writes} for job in _jobs(history, index)}
     return BlastRadius(
         fault=_echo(fault, seeds),
         attempts=attempts,
         cells=cells,
         gaps=tuple(_gaps(history, fault, seeds, taint)),
         at_risk=tuple(sorted({job for dataset in dirty for job in graph.readers(dataset)} - ran)),
-        static_datasets=len(graph.downstream_datasets(seeds.jobs or _seed_jobs(history, seeds), seeds.datasets)),
+        static_datasets=len(graph.downstream_datasets(_seed_jobs(history, seeds), seeds.datasets)),
     )
 
 
-def _seed_jobs(history: History, seeds: Seeds) -> tuple[JobId, ...]:
-    return () if seeds.datasets else tuple({history.attempts[index].job for index in seeds.must | seeds.may.keys()})
+def _jobs(history: History, index: int) -> tuple[JobId, ...]:
+    """An attempt's job, and others that reported under its run id."""
+    return (history.attempts[index].job, *history.attempts[index].aliases)
+
+
+def _seed_jobs(history: History, seeds: Seeds) -> set[JobId]:
+    if seeds.datasets:
+        return set()
+    return {*seeds.jobs, *(job for index in seeds.must | seeds.may.keys() for job in _jobs(history, index))}
 
 
 def _echo(fault: Fault, seeds: Seeds) -> dict[str, Any]:
