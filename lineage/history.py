@@ -15,6 +15,7 @@ from lineage.effects import Effect, as_attempts
 from lineage.events import DatasetRef, Event
 from lineage.sources import Problems
 from lineage.timestamps import AFTER, BEFORE
+from lineage.twins import told_once
 from lineage.widening import missing_lineage, one_spelling, through_views
 
 _RANK = {"OTHER": 0, "START": 1, "RUNNING": 2, "COMPLETE": 3, "ABORT": 4, "FAIL": 5}
@@ -152,7 +153,7 @@ class _Gathering:
         find = self.identities.find
         cells = Cells(self.declarations, self.identities, frozenset(map(find, self.tables)))
         made = []
-        for run_id, events in self.runs.items():
+        for run_id, events in told_once(self.runs).items():
             for number, part in enumerate(_split(events)):
                 bare = _attempt(run_id, number, part)
                 if bare.state == "OPEN" and run_id in ended:
