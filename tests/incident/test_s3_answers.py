@@ -110,7 +110,7 @@ def test_an_effect_is_sent_once_unless_it_was_throttled(store: S3Store, stub: St
         ("SomethingNew", 400, StorageError, 1),
     ],
 )
-def test_server_errors_become_ours(  # noqa: PLR0917 - a table
+def test_server_errors_become_ours(
     store: S3Store, stub: Stubber, code: str, status: int, expected: type[IncidentError], exit_code: int
 ) -> None:
     stub.add_client_error("copy_object", code, "said so", http_status_code=status)
