@@ -5,11 +5,13 @@ from __future__ import annotations
 from itertools import permutations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineage.datasets import DatasetId, Identities, normalise, split_url
 from tests.lineage.openlineage import dataset, history, ran, reads, writes
+
+CHECKS = settings(deadline=None, derandomize=True, max_examples=200)
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,7 @@ def test_names_are_normalised(namespace: str, name: str, expected: str) -> None:
     assert str(normalise(namespace, name)) == expected
 
 
+@CHECKS
 @given(st.sampled_from(["s3://b", "s3a://B/", "gs://b", "hdfs://N:1", "db", "", "file:"]), st.text(max_size=20))
 def test_normalising_twice_changes_nothing(namespace: str, name: str) -> None:
     once = normalise(namespace, name)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineage.errors import PartitionError
 from lineage.partitions import BARE, Grain, Layout, Partition, Period, floor, from_path, parse_partition, same
+
+CHECKS = settings(deadline=None, derandomize=True, max_examples=200)
 
 P = parse_partition
 
@@ -79,6 +81,7 @@ def test_a_layout_knows_its_grain(template: str, grain: Grain) -> None:
 
 
 @pytest.mark.parametrize(("template", "grain"), TEMPLATES.items())
+@CHECKS
 @given(moment=MOMENTS)
 def test_the_partition_of_a_period_renders_and_means_that_period(template: str, grain: Grain, moment: datetime) -> None:
     layout, period = Layout(template), floor(moment, grain)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineage.errors import PartitionError
@@ -20,6 +20,8 @@ from lineage.partitions import (
     same,
     split_name,
 )
+
+CHECKS = settings(deadline=None, derandomize=True, max_examples=200)
 
 P = parse_partition
 
@@ -153,11 +155,13 @@ KEYS = st.sampled_from(
 PARTITIONS = st.dictionaries(KEYS, VALUES, min_size=0, max_size=3).map(partition)
 
 
+@CHECKS
 @given(PARTITIONS)
 def test_a_partition_as_text_is_read_back_as_it_was(one: Partition) -> None:
     assert P(str(one)) == one
 
 
+@CHECKS
 @given(PARTITIONS, PARTITIONS)
 def test_overlap_is_symmetric_and_reflexive(left: Partition, right: Partition) -> None:
     assert overlap(left, right) == overlap(right, left)
@@ -165,6 +169,7 @@ def test_overlap_is_symmetric_and_reflexive(left: Partition, right: Partition) -
     assert overlap(UNKNOWN, left)
 
 
+@CHECKS
 @given(PARTITIONS, PARTITIONS)
 def test_what_covers_overlaps(outer: Partition, inner: Partition) -> None:
     assert covers(outer, outer)
@@ -172,12 +177,14 @@ def test_what_covers_overlaps(outer: Partition, inner: Partition) -> None:
         assert overlap(outer, inner)
 
 
+@CHECKS
 @given(PARTITIONS, PARTITIONS, PARTITIONS)
 def test_what_overlaps_a_part_overlaps_the_whole(outer: Partition, inner: Partition, other: Partition) -> None:
     if covers(outer, inner) and overlap(inner, other):
         assert overlap(outer, other)
 
 
+@CHECKS
 @given(PARTITIONS, PARTITIONS, PARTITIONS)
 def test_covering_one_of_two_covers_what_they_share(outer: Partition, left: Partition, right: Partition) -> None:
     if covers(outer, left):
@@ -185,12 +192,14 @@ def test_covering_one_of_two_covers_what_they_share(outer: Partition, left: Part
         assert covers(outer, right, left)
 
 
+@CHECKS
 @given(PARTITIONS, KEYS)
 def test_a_partition_without_one_of_its_keys_covers_it(one: Partition, key: str) -> None:
     less = Partition(tuple(item for item in one.items if item[0] != key))
     assert overlap(less, one)
 
 
+@CHECKS
 @given(st.text(max_size=40))
 def test_reading_never_raises_anything_but_a_partition_error(text: str) -> None:
     split_name(text)

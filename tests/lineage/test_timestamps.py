@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineage.timestamps import AFTER, BEFORE, SECOND, from_datetime, parse, render, to_datetime, whole_day
+
+CHECKS = settings(deadline=None, derandomize=True, max_examples=200)
 
 MIDNIGHT = 1_794_960_000 * SECOND
 
@@ -43,6 +45,7 @@ def test_what_is_no_time_is_refused_by_name(text: str) -> None:
         parse(text)
 
 
+@CHECKS
 @given(st.integers(BEFORE + 1, AFTER - 1))
 def test_rendering_and_parsing_agree_to_the_nanosecond(moment: int) -> None:
     text = render(moment)
@@ -50,6 +53,7 @@ def test_rendering_and_parsing_agree_to_the_nanosecond(moment: int) -> None:
     assert parse(text) == moment
 
 
+@CHECKS
 @given(st.integers(BEFORE + 1, AFTER - 1))
 def test_rendered_times_end_in_z_and_have_no_needless_decimals(moment: int) -> None:
     text = render(moment) or ""
