@@ -58,7 +58,8 @@ class ConfigFile:
         """Plain paths are relative to the file that names them; URLs stay as they are."""
         kind, colon, rest = text.partition(":")
         if colon and kind == "dbt":
-            return f"dbt:{self._place(rest)}"
+            folder, question, options = rest.partition("?")
+            return f"dbt:{self._place(folder)}{question}{options}"
         if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", text):
             return text
         slash = "/" if text.endswith("/") else ""

@@ -54,7 +54,15 @@ def named_sources(context: Context, folder: IncidentFolder | None) -> tuple[str,
 
 def absolute(sources: Iterable[str]) -> tuple[str, ...]:
     """Plain paths made absolute, so that they still mean the same from another folder."""
-    return tuple(one if ":" in one.partition("/")[0] else str(Path(one).expanduser().absolute()) for one in sources)
+    return tuple(map(_absolute, sources))
+
+
+def _absolute(source: str) -> str:
+    kind, colon, rest = source.partition(":")
+    if colon and kind == "dbt":
+        folder, question, options = rest.partition("?")
+        return f"dbt:{_absolute(folder)}{question}{options}"
+    return source if ":" in source.partition("/")[0] else str(Path(source).expanduser().absolute())
 
 
 def _effects(folder: IncidentFolder) -> tuple[Effect, ...]:

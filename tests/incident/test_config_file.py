@@ -16,7 +16,7 @@ from lineage.windows import Window
 
 FULL = """
 [lineage]
-sources = ["events/*.ndjson", "s3://lake-meta/openlineage/", "/abs/events/", "dbt:target/", "marquez+http://host:5000"]
+sources = ["events/*.ndjson", "s3://lake-meta/openlineage/", "/abs/events/", "dbt:target/?namespace=duckdb:///shop", "marquez+http://host:5000"]
 skew = 0.5
 
 [[storage]]
@@ -97,7 +97,7 @@ def test_every_key_of_the_contract_is_understood(tmp_path: Path) -> None:
         f"{tmp_path}/events/*.ndjson",
         "s3://lake-meta/openlineage/",
         "/abs/events/",
-        f"dbt:{tmp_path}/target/",
+        f"dbt:{tmp_path}/target/?namespace=duckdb:///shop",
         "marquez+http://host:5000",
     )
     assert config.declarations.skew == 500_000_000
