@@ -17,6 +17,10 @@ from threading import Thread
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from lineage.declarations import Declarations
+from lineage.events import Event
+from lineage.history import History, build
+from lineage.sources import Problems, read
 from lineage.timestamps import parse
 
 JSON = dict[str, Any]
@@ -125,3 +129,77 @@ def serving(marquez: Marquez) -> Iterator[Marquez]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def told(source: str) -> tuple[list[Event], Problems]:
+    problems = Problems()
+    return list(read([source], problems)), problems
+
+
+def history(events: list[Event]) -> History:
+    return build(events, Declarations())
+
+
+def ran(time: str, run: str = "r1", kind: str = "COMPLETE", job: str = "daily") -> JSON:
+    return {
+        "eventType": kind,
+        "eventTime": time,
+        "run": {"runId": run},
+        "job": {"namespace": "prod", "name": job},
+        "inputs": [{"namespace": "s3://lake", "name": "raw"}],
+        "outputs": [{"namespace": "s3://lake", "name": "clean"}],
+    }
+
+
+def job(name: str, namespace: str = "prod", **more: Any) -> JSON:
+    """A job in the shape of ``GET /namespaces/{namespace}/jobs``, nulls included."""
+    return {
+        "id": {"namespace": namespace, "name": name},
+        "type": "BATCH",
+        "name": name,
+        "simpleName": name,
+        "parentJobName": None,
+        "createdAt": "2026-11-01T00:00:00Z",
+        "updatedAt": "2026-11-18T00:00:00Z",
+        "namespace": namespace,
+        "inputs": [],
+        "outputs": [],
+        "location": None,
+        "description": None,
+        "latestRun": None,
+        "facets": {},
+        "currentVersion": None,
+    } | more
+
+
+def run(identity: str, state: str = "COMPLETED", **more: Any) -> JSON:
+    """A run in the shape of ``GET /namespaces/{namespace}/jobs/{job}/runs``."""
+    return {
+        "id": identity,
+        "createdAt": "2026-11-18T01:00:00Z",
+        "updatedAt": "2026-11-18T01:20:00Z",
+        "nominalStartTime": None,
+        "nominalEndTime": None,
+        "state": state,
+        "startedAt": "2026-11-18T01:05:00Z",
+        "endedAt": "2026-11-18T01:15:00Z",
+        "durationMs": 600000,
+        "args": {},
+        "jobVersion": {"namespace": "prod", "name": "daily", "version": "0ba5b13b-350e-40f3-ba3f-cc00a4e92d11"},
+        "inputDatasetVersions": [version("raw")],
+        "outputDatasetVersions": [version("clean")],
+        "facets": {},
+    } | more
+
+
+def version(name: str, **facets: Any) -> JSON:
+    identity = {"namespace": "s3://lake", "name": name, "version": "d224dac0-35d7-4d9b-bbbe-6fff1a8485ad"}
+    return {"datasetVersionId": identity, "facets": facets}
+
+
+def old(marquez: Marquez, *runs: JSON) -> Marquez:
+    """A server from before ``/events/lineage``."""
+    marquez.namespaces = ["prod"]
+    marquez.jobs["prod"] = [job("daily")]
+    marquez.runs["prod", "daily"] = list(runs)
+    return marquez
