@@ -178,8 +178,8 @@ class _Tree:
 def _period(luigi: Any, task: Any) -> tuple[str | None, tuple[int, int] | None]:
     """The partition key and nominal time of a task with exactly one parameter that is a date, a month or an hour."""
     dated = (luigi.DateParameter, luigi.DateHourParameter, luigi.DateIntervalParameter)
-    texts = {param.serialize(getattr(task, name)) for name, param in task.get_params() if isinstance(param, dated)}
-    period = parse_period(texts.pop()) if len(texts) == 1 else None
+    texts = [param.serialize(getattr(task, name)) for name, param in task.get_params() if isinstance(param, dated)]
+    period = parse_period(texts[0]) if len(texts) == 1 else None
     if period is None:
         return None, None
     return str(period), (from_datetime(period.start), from_datetime(period.end))
