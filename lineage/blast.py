@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable
 from typing import Any
 
-from lineage.attempts import Cell, How
+from lineage.attempts import Cell, How, Mode
 from lineage.blast_radius import BlastRadius, Exposure, Gap, Hop, Reached, ReachedAttempt, ReachedCell
 from lineage.datasets import DatasetId, JobId
 from lineage.fault import Fault, Fix, Seeds, choose
 from lineage.graph import DependencyGraph
 from lineage.history import History
-from lineage.partitions import covers, overlap, same
+from lineage.partition_index import PartitionIndex
+from lineage.partitions import same
 from lineage.taint import Sweep, Taint, WriteAt, spread
 from lineage.timestamps import AFTER
 
@@ -109,25 +110,24 @@ class _Cells:
     def __init__(self, history: History, sweep: Sweep, taint: Taint) -> None:
         self.history, self.sweep, self.taint = history, sweep, taint
         self.skew = history.declarations.skew
-        self.by_dataset: dict[DatasetId, list[WriteAt]] = defaultdict(list)
+        self.tainted: dict[DatasetId, PartitionIndex[list[WriteAt]]] = defaultdict(PartitionIndex)
         for at in sorted(taint.may_writes):
-            self.by_dataset[self._cell(at).dataset].append(at)
+            cell = self._cell(at)
+            self.tainted[cell.dataset].at(cell.partition, list).append(at)
 
     def reached(self) -> tuple[ReachedCell, ...]:
-        found: dict[tuple[DatasetId, str], ReachedCell] = {}
-        for writes in self.by_dataset.values():
-            for at in writes:
-                cell = self._cell(at)
-                key = (cell.dataset, str(cell.partition))
-                if key not in found or (cell.known and not found[key].cell.known):
-                    found[key] = self._reached(cell, writes)
-        return tuple(found[key] for key in sorted(found))
+        found = []
+        for dataset, tainted in self.tainted.items():
+            for part, writes in tainted.pairs():
+                cells = [self._cell(at) for at in writes]
+                found.append(self._reached(next((cell for cell in cells if cell.known), Cell(dataset, part)), tainted))
+        return tuple(sorted(found, key=lambda one: (one.cell.dataset, str(one.cell.partition))))
 
     def _cell(self, at: WriteAt) -> Cell:
         return self.sweep.attempts[at[0]].writes[at[1]].cell
 
-    def _reached(self, cell: Cell, tainted: Iterable[WriteAt]) -> ReachedCell:
-        here = [at for at in tainted if overlap(self._cell(at).partition, cell.partition)]
+    def _reached(self, cell: Cell, tainted: PartitionIndex[list[WriteAt]]) -> ReachedCell:
+        here = [at for _, writes in tainted.overlapping(cell.partition) for at in writes]
         attempts = [self.sweep.attempts[at[0]] for at in here]
         first = min(here, key=lambda at: (self.taint.distances.get(at[0], 0), self.sweep.attempts[at[0]].start, at))
         state = self._state(cell, here)
@@ -161,10 +161,8 @@ class _Cells:
         if not same(write.cell.partition, cell.partition):
             return False
         return not any(
-            one.end >= writer.start - self.skew and one.attempt != at[0] and one.write.mode.value != "append"
-            for part, writes in self.sweep.writes[cell.dataset].items()
-            if overlap(part, cell.partition)
-            for one in writes
+            one.attempt != at[0] and one.write.mode is not Mode.APPEND
+            for one in self.sweep.meeting(cell, writer.start - self.skew, AFTER)
         )
 
     def _cleansed(self, cell: Cell, at: WriteAt) -> int | None:
@@ -172,10 +170,9 @@ class _Cells:
         writer, write = self.sweep.attempts[at[0]], self.sweep.attempts[at[0]].writes[at[1]]
         ends = [
             one.end
-            for part, writes in self.sweep.cleansing.get(cell.dataset, {}).items()
-            if covers(part, cell.partition, write.cell.partition)
-            for one in writes
-            if writer.end + self.skew <= one.start and one.attempt != at[0] and not self._tainted(one.attempt, one.write.cell)
+            for cleansing in self.sweep.cleansing_both(cell, write.cell)
+            for one in cleansing[bisect_left(cleansing, writer.end + self.skew, key=lambda entry: entry.start) :]
+            if one.attempt != at[0] and not self._tainted(one.attempt, one.write.cell)
         ]
         return min(ends, default=None)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from urllib.parse import quote, unquote
@@ -27,6 +27,8 @@ HOUR_KEYS = frozenset({"hour", "hh", "hr", "h"})
 
 class Grain(enum.Enum):
     """How long a period is. INSTANT is a full timestamp used as a partition key, whose length nobody said."""
+
+    __hash__ = object.__hash__  # members are singletons; Enum would hash their names each time
 
     INSTANT = "instant"
     HOUR = "hour"
@@ -93,6 +95,13 @@ class Partition:
     """A canonical map of key to value, sorted by key. The empty map is ``*``."""
 
     items: tuple[tuple[str, Value], ...] = ()
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash(self.items))  # asked for far more often than partitions are made
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def __bool__(self) -> bool:
         return bool(self.items)
@@ -118,7 +127,7 @@ class Partition:
         value = self.get(dated[0])
         hour = self.get("hour")
         if isinstance(value, Period) and value.grain is Grain.DAY and isinstance(hour, str):
-            number = _whole(hour)
+            number = whole_number(hour)
             if number is not None:
                 return Period(value.start + timedelta(hours=number), Grain.HOUR) if number < 24 else None
         return value if isinstance(value, Period) else None
@@ -188,7 +197,7 @@ _PERIODS: tuple[tuple[re.Pattern[str], Grain], ...] = (
 _INSTANT = re.compile(r"(?:19|20|21)\d\d-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?")
 
 
-def _whole(text: str) -> int | None:
+def whole_number(text: str) -> int | None:
     """The whole number that the text is; None for other text, and for more digits than any count has."""
     return int(text) if len(text) < 20 and text.isascii() and text.isdigit() else None
 
@@ -224,11 +233,11 @@ def partition(mapping: dict[str, str]) -> Partition:
     rest = dict(mapping)
     lowered = {key.lower(): key for key in rest}
     if "startoffset" in lowered and "endoffset" in lowered:
-        first, end = _whole(rest[lowered["startoffset"]]), _whole(rest[lowered["endoffset"]])
+        first, end = whole_number(rest[lowered["startoffset"]]), whole_number(rest[lowered["endoffset"]])
         if first is not None and end is not None and first < end:
             del rest[lowered["startoffset"]], rest[lowered["endoffset"]]
             values["offset"] = OffsetRange(first, end)
-    if "year" in rest and len(rest["year"]) == 4 and _whole(rest["year"]) is not None:
+    if "year" in rest and len(rest["year"]) == 4 and whole_number(rest["year"]) is not None:
         named = [rest[key] for key in ("year", "month", "day") if key in rest]
         text = "-".join([named[0], *(part.zfill(2) for part in named[1:])])
         if (period := parse_period(text)) and ("day" not in rest or "month" in rest):
@@ -236,7 +245,7 @@ def partition(mapping: dict[str, str]) -> Partition:
                 rest.pop(key, None)
             values[BARE] = period
     for key, text in rest.items():
-        if key.lower() in HOUR_KEYS and _whole(text) is not None:
+        if key.lower() in HOUR_KEYS and whole_number(text) is not None:
             values["hour"] = text.zfill(2)
             continue
         period = parse_period(text)
@@ -278,7 +287,7 @@ def parse_partition(text: str) -> Partition:
         if not value or key in mapping:
             raise PartitionError(f"not a partition: {text!r}", "write for example dt=2026-11-18/hour=03")
         low, dash, high = value.partition("-")
-        first, end = _whole(low), _whole(high)
+        first, end = whole_number(low), whole_number(high)
         if key == "offset" and dash and first is not None and end is not None and first < end:
             ranges[key] = OffsetRange(first, end)
         else:
@@ -333,7 +342,7 @@ def _apart(left: Value, right: Value) -> bool:
     if isinstance(left, OffsetRange) and isinstance(right, OffsetRange):
         return left.end <= right.first or right.end <= left.first
     if isinstance(left, str) and isinstance(right, str):
-        return left != right and (_whole(left) is None or _whole(left) != _whole(right))
+        return left != right and (whole_number(left) is None or whole_number(left) != whole_number(right))
     if isinstance(left, Period) and isinstance(right, str):
         return (day := _short_date(right)) is not None and _apart(left, day)
     if isinstance(left, str) and isinstance(right, Period):

@@ -16,7 +16,8 @@ from lineage.attempts import Attempt, Cell, Mode, Read, Write
 from lineage.datasets import DatasetId
 from lineage.fault import Seeds
 from lineage.history import History
-from lineage.partitions import Partition, covers, overlap, same
+from lineage.partition_index import PartitionIndex
+from lineage.partitions import covers, same
 
 WriteAt = tuple[int, int]
 """A write: index of the attempt, index of the write in it."""
@@ -75,41 +76,45 @@ class Sweep:
     def __init__(self, history: History) -> None:
         self.attempts = history.attempts
         self.skew = history.declarations.skew
-        self.reads: dict[DatasetId, dict[Partition, list[_ReadAt]]] = defaultdict(lambda: defaultdict(list))
-        self.writes: dict[DatasetId, dict[Partition, list[_WriteAt]]] = defaultdict(lambda: defaultdict(list))
-        self.cleansing: dict[DatasetId, dict[Partition, list[_WriteAt]]] = defaultdict(lambda: defaultdict(list))
+        self.reads: dict[DatasetId, PartitionIndex[list[_ReadAt]]] = defaultdict(PartitionIndex)
+        self.writes: dict[DatasetId, PartitionIndex[list[_WriteAt]]] = defaultdict(PartitionIndex)
+        self.cleansing: dict[DatasetId, PartitionIndex[list[_WriteAt]]] = defaultdict(PartitionIndex)
         self._ends: dict[int, list[int]] = {}
         for index, one in enumerate(self.attempts):
             for read in one.reads:
                 start, end = read.at or (one.start, one.end)
-                self.reads[read.cell.dataset][read.cell.partition].append(_ReadAt(end, start, index, read))
+                self.reads[read.cell.dataset].at(read.cell.partition, list).append(_ReadAt(end, start, index, read))
             for write in one.writes:
                 entry = _WriteAt(one.start, one.end, index, write)
-                self.writes[write.cell.dataset][write.cell.partition].append(entry)
+                self.writes[write.cell.dataset].at(write.cell.partition, list).append(entry)
                 if cleanses(one, write):
-                    self.cleansing[write.cell.dataset][write.cell.partition].append(entry)
-        for by_partition in self.reads.values():
-            for reads in by_partition.values():
+                    self.cleansing[write.cell.dataset].at(write.cell.partition, list).append(entry)
+        for index_of_reads in self.reads.values():
+            for reads in index_of_reads.values():
                 reads.sort(key=_end)
         # attempts are in the order of their starts, so the lists of writes already are
 
     def readers_after(self, cell: Cell, moment: int) -> Iterator[_ReadAt]:
         """Reads that overlap the cell and end at or after the moment."""
-        for part, reads in self.reads.get(cell.dataset, {}).items():
-            if overlap(cell.partition, part):
-                yield from reads[bisect_left(reads, moment, key=_end) :]
+        for _, reads in self.reads[cell.dataset].overlapping(cell.partition):
+            yield from reads[bisect_left(reads, moment, key=_end) :]
 
     def meeting(self, cell: Cell, first: int, last: int) -> Iterator[_WriteAt]:
         """Writes that overlap the cell and whose time meets the closed interval."""
-        for part, writes in self.writes.get(cell.dataset, {}).items():
-            if not overlap(part, cell.partition):
-                continue
+        for _, writes in self.writes[cell.dataset].overlapping(cell.partition):
             latest = self._latest_ends(writes)
             index = bisect_right(writes, last, key=_start) - 1
             while index >= 0 and latest[index] >= first:  # no earlier write ends later than this
                 if writes[index].end >= first:
                     yield writes[index]
                 index -= 1
+
+    def cleansing_both(self, left: Cell, right: Cell) -> Iterator[list[_WriteAt]]:
+        """Cleansing writes, by partition, that cover what two overlapping cells of a dataset share."""
+        narrow = right.partition or left.partition  # what covers the shared part overlaps either; ``*`` would find all
+        for part, cleansing in self.cleansing[left.dataset].overlapping(narrow):
+            if covers(part, left.partition, right.partition):
+                yield cleansing
 
     def _latest_ends(self, writes: list[_WriteAt]) -> list[int]:
         """For each write, the latest end among it and all that began before."""
@@ -125,9 +130,7 @@ class Sweep:
         w, skew = self.attempts[writer], self.skew
         if w.start > reader.end + skew:
             return False
-        for part, cleansing in self.cleansing.get(write.cell.dataset, {}).items():
-            if not covers(part, write.cell.partition, reader.read.cell.partition):
-                continue
+        for cleansing in self.cleansing_both(write.cell, reader.read.cell):
             for one in cleansing[bisect_left(cleansing, w.end + skew, key=_start) :]:
                 if one.start > reader.start:
                     break
@@ -177,7 +180,10 @@ def spread(sweep: Sweep, seeds: Seeds) -> Taint:
     for index, number in sorted(seeds.writes):
         taint.distances.setdefault(index, 0)
         queue.append((index, number))
-    pending = {dataset: {part: list(reads) for part, reads in parts.items()} for dataset, parts in sweep.reads.items()}
+    pending: dict[DatasetId, PartitionIndex[list[_ReadAt]]] = defaultdict(PartitionIndex)
+    for dataset, index_of_reads in sweep.reads.items():
+        for part, reads in index_of_reads.pairs():
+            pending[dataset].add(part, list(reads))
     while queue:
         at = queue.popleft()
         if at in taint.may_writes:
@@ -193,13 +199,11 @@ def spread(sweep: Sweep, seeds: Seeds) -> Taint:
 
 
 def _newly_seeing(
-    sweep: Sweep, at: WriteAt, pending: dict[DatasetId, dict[Partition, list[_ReadAt]]], reached: set[int]
+    sweep: Sweep, at: WriteAt, pending: dict[DatasetId, PartitionIndex[list[_ReadAt]]], reached: set[int]
 ) -> Iterator[_ReadAt]:
     """Reads by attempts not reached yet that may see a write. Reads of reached attempts leave the pending ones for good."""
     writer, write = sweep.attempts[at[0]], sweep.attempts[at[0]].writes[at[1]]
-    for part, reads in pending.get(write.cell.dataset, {}).items():
-        if not overlap(write.cell.partition, part):
-            continue
+    for _, reads in pending[write.cell.dataset].overlapping(write.cell.partition):
         first = bisect_left(reads, writer.start - sweep.skew, key=_end)
         later, reads[first:] = reads[first:], []
         for reader in later:
@@ -248,7 +252,8 @@ def read_while_absent(sweep: Sweep) -> dict[int, str]:
 
 def _made_again(sweep: Sweep, purge: Attempt, write: Write, reader: _ReadAt) -> bool:
     """Whether a complete write made the shared part again, certainly begun after the purge and ended before the read."""
-    for part, writes in sweep.writes[write.cell.dataset].items():
+    narrow = reader.read.cell.partition or write.cell.partition
+    for part, writes in sweep.writes[write.cell.dataset].overlapping(narrow):
         if not covers(part, write.cell.partition, reader.read.cell.partition):
             continue
         for one in writes:

@@ -10,10 +10,10 @@ from itertools import pairwise
 from lineage.attempts import Cell, Read
 from lineage.datasets import DatasetId, JobId
 from lineage.declarations import Declarations
+from lineage.partition_index import PartitionIndex
 from lineage.partitions import Grain
 from runbooks.backfill_runs import RunNode
 from runbooks.makers import Making
-from runbooks.partition_index import PartitionIndex
 
 
 class CyclicJobs(ValueError):

@@ -8,9 +8,9 @@ from collections.abc import Collection, Iterable, Mapping
 from lineage.attempts import Cell
 from lineage.blast_radius import ReachedCell
 from lineage.datasets import DatasetId
+from lineage.partition_index import PartitionIndex
 from runbooks.backfill_runs import Command, RunNode
 from runbooks.command_template import placeholders
-from runbooks.partition_index import PartitionIndex
 from runbooks.plan import Refusal
 
 

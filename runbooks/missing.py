@@ -9,9 +9,9 @@ from typing import Literal
 from lineage.attempts import Attempt, Cell, Mode
 from lineage.datasets import DatasetId
 from lineage.effects import Effect
+from lineage.partition_index import PartitionIndex
 from lineage.partitions import Partition, covers
 from lineage.timestamps import BEFORE
-from runbooks.partition_index import PartitionIndex
 
 
 @dataclass(frozen=True, slots=True)

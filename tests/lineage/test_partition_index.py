@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lineage.partition_index import PartitionIndex
 from lineage.partitions import Partition, overlap, parse_partition
-from runbooks.partition_index import PartitionIndex
 
 TEXTS = (
     *("*", "dt=2026-11-17", "dt=2026-11-18", "20261118", "2026/11", "dt=2026-11", "dt=2026-W47", "ds=2026-11-18"),
