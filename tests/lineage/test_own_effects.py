@@ -66,7 +66,22 @@ def test_an_undo_taints_again(kind: Literal["purge", "revert"]) -> None:
     assert runs == {"bad": "TAINTED", "u1": "TAINTED"}
 
 
-def test_an_undo_of_the_undo_cleans_again() -> None:
+@pytest.mark.parametrize("ended", ["06", "05"])
+def test_an_undo_of_the_undo_cleans_again(ended: str) -> None:
+    done, undone = effect("purge", "03", "04"), effect("undo", "05", ended, plan="u1", undoes="p1")
+    twice = effect("undo", "07", "08", plan="u2", undoes="u1", leaves="nothing")
+    found, runs = look(done, undone, twice)
+    assert found == {"made@dt=2026-11-17": "CLEANED"}
+    assert runs == {"bad": "TAINTED", "u1": "TAINTED"}
+
+
+def test_an_undo_restores_what_lay_there_before_and_not_what_came_between() -> None:
+    remade = ran("05", "06", "remake", "maker", writes=["made/dt=2026-11-17"])
+    undone = effect("undo", "07", "08", plan="u1", undoes="p1")
+    assert look(effect("purge", "03", "04"), undone, also=remade)[0] == {"made@dt=2026-11-17": "TAINTED"}
+
+
+def test_purging_again_after_an_undo_cleans_again() -> None:
     done, undone = effect("purge", "03", "04"), effect("undo", "05", "06", plan="u1", undoes="p1")
     again = effect("purge", "07", "08", plan="p2")
     assert look(done, undone, again)[0] == {"made@dt=2026-11-17": "CLEANED"}

@@ -92,6 +92,8 @@ def test_what_is_no_partition_is_refused_with_an_example(text: str) -> None:
         ("a=1", "b=1", True),
         ("2026-11-18", "event_date=2026-11-18/load_date=2026-11-19", True),  # which of the two dates, nobody said
         ("2026-11-17", "event_date=2026-11-18/load_date=2026-11-19", True),
+        ("d=2026-11-19", "2026-11-18/d=2026-11", True),  # a date without key is not about a key that stands beside it
+        ("d=2026-10-19", "2026-11-18/d=2026-11", False),
     ],
 )
 def test_two_partitions_overlap_unless_a_shared_key_differs(left: str, right: str, shared: bool) -> None:
