@@ -14,10 +14,11 @@ from lineage.errors import SourceUnreadable
 
 if TYPE_CHECKING:
     from lineage.history import History
+    from lineage.sources import Tap
 
 
-def read_history(context: Context, folder: IncidentFolder | None = None) -> History:
-    """Everything that the sources and our own journals say. Read-only.
+def read_history(context: Context, folder: IncidentFolder | None = None, tap: Tap | None = None) -> History:
+    """Everything that the sources and our own journals say; ``tap`` hears their OpenLineage objects too. Read-only.
 
     Raises SourceUnreadable when there is no source, or not one usable event in them.
     """
@@ -31,7 +32,7 @@ def read_history(context: Context, folder: IncidentFolder | None = None) -> Hist
     context.say(f"Reading lineage from {', '.join(sources)} …")
     effects = _effects(folder) if folder is not None else ()
     with context.progress("lineage") as progress:
-        events = read(sources, problems, remote=_Buckets(context), progress=lambda _: progress.advance(1))
+        events = read(sources, problems, remote=_Buckets(context), progress=lambda _: progress.advance(1), tap=tap)
         history = build(events, context.config.declarations, effects=effects, ended=_ended(folder), problems=problems)
     if not history.events:
         skipped = problems.skipped

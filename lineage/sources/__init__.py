@@ -42,6 +42,13 @@ _KINDS = {
 """Which module of this package reads a source, by the scheme of its URL; files, folders, globs and s3:// are OpenLineage events."""
 
 
+Tap = Callable[[Any, Event], None]
+"""Hears every OpenLineage object beside the event made of it, for who needs more of it than taint does."""
+
+_OPENLINEAGE = frozenset({"openlineage", "marquez"})
+"""The modules that read OpenLineage objects, and so have something for a tap to hear."""
+
+
 class Remote(Protocol):
     """Reads objects for sources with a URL; ``incident`` supplies one, so that this package needs no cloud library."""
 
@@ -53,7 +60,12 @@ class Remote(Protocol):
 
 
 def read(
-    sources: Iterable[str], problems: Problems, *, remote: Remote | None = None, progress: Callable[[str], None] = lambda _: None
+    sources: Iterable[str],
+    problems: Problems,
+    *,
+    remote: Remote | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+    tap: Tap | None = None,
 ) -> Iterator[Event]:
     """Every usable event of the sources. Raises SourceUnreadable when a source is not there at all; read-only."""
     for source in sources:
@@ -63,5 +75,7 @@ def read(
                 f"lineage source {source!r}: {scheme}: is not lineage by itself",
                 "a Marquez server is named marquez+http://host:port",
             )
-        module: Any = import_module(f"lineage.sources.{_KINDS.get(scheme, 'openlineage')}")
-        yield from module.read(source, problems, remote=remote, progress=progress)
+        kind = _KINDS.get(scheme, "openlineage")
+        module: Any = import_module(f"lineage.sources.{kind}")
+        tapped = {"tap": tap} if kind in _OPENLINEAGE else {}
+        yield from module.read(source, problems, remote=remote, progress=progress, **tapped)

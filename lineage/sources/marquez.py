@@ -18,7 +18,7 @@ from typing import Any
 
 from lineage.errors import SourceUnreadable
 from lineage.events import Event, Unusable, event
-from lineage.sources import Problems, Remote, Skipped
+from lineage.sources import Problems, Remote, Skipped, Tap
 from lineage.sources.rest import Absent, Server
 from lineage.timestamps import parse, render
 
@@ -29,11 +29,13 @@ _TERMINAL = {"COMPLETED": "COMPLETE", "FAILED": "FAIL", "ABORTED": "ABORT"}
 _KEY_HINT = "set MARQUEZ_API_KEY to a key that may read"
 
 
-def read(source: str, problems: Problems, *, remote: Remote | None, progress: Callable[[str], None]) -> Iterator[Event]:
+def read(
+    source: str, problems: Problems, *, remote: Remote | None, progress: Callable[[str], None], tap: Tap | None = None
+) -> Iterator[Event]:
     """Every usable event of one server. Raises SourceUnreadable; read-only."""
     del remote
     base = source.partition("+")[2].rstrip("/").removesuffix("/api/v1")
-    marquez = _Marquez(Server(source, base, token=os.environ.get("MARQUEZ_API_KEY", ""), hint=_KEY_HINT), problems, progress)
+    marquez = _Marquez(Server(source, base, token=os.environ.get("MARQUEZ_API_KEY", ""), hint=_KEY_HINT), problems, progress, tap)
     try:
         namespaces = list(marquez.pages("namespaces"))
     except Absent as error:
@@ -61,8 +63,9 @@ def read(source: str, problems: Problems, *, remote: Remote | None, progress: Ca
 class _Marquez:
     """What one server says, as events. Asks page by page and keeps no more than a page."""
 
-    def __init__(self, server: Server, problems: Problems, progress: Callable[[str], None]) -> None:
+    def __init__(self, server: Server, problems: Problems, progress: Callable[[str], None], tap: Tap | None) -> None:
         self._server = server
+        self._tap = tap
         self._problems = problems
         self._progress = progress
         self._notes: set[str] = set()
@@ -189,6 +192,8 @@ class _Marquez:
             self._problems.skipped.append(Skipped(name, number, str(error)))
             return
         self._problems.noted.extend(Skipped(name, number, note) for note in made.notes)
+        if self._tap is not None:
+            self._tap(raw, made)
         yield replace(made, said_by="marquez")
 
     def _list(self, answer: Any, key: str) -> list[Any]:

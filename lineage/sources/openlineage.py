@@ -17,7 +17,7 @@ import zstandard
 
 from lineage.errors import SourceUnreadable
 from lineage.events import Event, Unusable, decode, event
-from lineage.sources import Problems, Remote, Skipped
+from lineage.sources import Problems, Remote, Skipped, Tap
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -28,13 +28,15 @@ _LONGEST_LINE = 64 * 1024 * 1024
 _WHOLE_FILE = 256 * 1024 * 1024
 
 
-def read(source: str, problems: Problems, *, remote: Remote | None, progress: Callable[[str], None]) -> Iterator[Event]:
+def read(
+    source: str, problems: Problems, *, remote: Remote | None, progress: Callable[[str], None], tap: Tap | None = None
+) -> Iterator[Event]:
     """Every usable event of one source, files in the order of their names."""
     for name, opener in _files(source, remote):
         progress(name)
         try:
             with opener() as raw:
-                yield from _events(name, raw, problems)
+                yield from _events(name, raw, problems, tap)
         except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             problems.skipped.append(Skipped(name, 0, f"could not be read to its end: {reason}"))
@@ -82,7 +84,7 @@ def _is_lineage(name: str) -> bool:
     return lowered.endswith(_ENDINGS)
 
 
-def _events(name: str, raw: BinaryIO, problems: Problems) -> Iterator[Event]:
+def _events(name: str, raw: BinaryIO, problems: Problems, tap: Tap | None) -> Iterator[Event]:
     stream = _unpacked(raw)
     head = stream.peek(4096)[:4096]
     if b"\0" in head:
@@ -95,7 +97,7 @@ def _events(name: str, raw: BinaryIO, problems: Problems) -> Iterator[Event]:
         except Unusable:
             lines: Iterable[bytes] = chain(body.split(b"\n"), _lines(stream))
         else:
-            yield from _each(name, found if isinstance(found, list) else [found], problems)
+            yield from _each(name, found if isinstance(found, list) else [found], problems, tap)
             return
     else:
         lines = _lines(stream)
@@ -107,7 +109,7 @@ def _events(name: str, raw: BinaryIO, problems: Problems) -> Iterator[Event]:
         except Unusable as error:
             problems.skipped.append(Skipped(name, number, str(error)))
             continue
-        yield from _each(name, found if isinstance(found, list) else [found], problems, number)
+        yield from _each(name, found if isinstance(found, list) else [found], problems, tap, number)
 
 
 def _one_value(body: bytes) -> object:
@@ -131,7 +133,7 @@ def _lines(stream: io.BufferedReader) -> Iterator[bytes]:
     return iter(lambda: stream.readline(_LONGEST_LINE), b"")
 
 
-def _each(name: str, values: list[object], problems: Problems, line: int | None = None) -> Iterator[Event]:
+def _each(name: str, values: list[object], problems: Problems, tap: Tap | None, line: int | None = None) -> Iterator[Event]:
     """Events of decoded values; ``line`` is theirs, or else they are counted as elements of one array."""
     for index, value in enumerate(values, 1):
         number = index if line is None else line
@@ -141,6 +143,8 @@ def _each(name: str, values: list[object], problems: Problems, line: int | None 
             problems.skipped.append(Skipped(name, number, str(error)))
             continue
         problems.noted.extend(Skipped(name, number, note) for note in made.notes)
+        if tap is not None:
+            tap(value, made)
         yield made
 
 
