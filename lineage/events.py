@@ -53,6 +53,10 @@ class DatasetRef:
     owners: tuple[str, ...] = ()
     inferred: str = ""
     """Why we take it that the job reads this, though nobody said so of this job; it never convicts."""
+    spelled: tuple[str, ...] = ()
+    """The partitions as the event writes them, one for each; knowledge for suggestions only."""
+    format: str | None = None
+    """The table format that keeps it (iceberg, delta), by the storage facet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ class Event:
     """What of the event could not be used, though the rest could."""
     said_by: str = "openlineage"
     """The kind of source that said so, for evidence of who said what."""
+    owners: tuple[str, ...] = ()
+    """Who owns the job."""
 
 
 def decode(line: bytes, *, prefixed: bool = True) -> Any:
@@ -151,6 +157,7 @@ def event(raw: Any) -> Event:
         partition_key=_partition_key(facets),
         code_version=_code_version(_dict(job.get("facets")), facets),
         notes=tuple(notes),
+        owners=_owners(_dict(job.get("facets"))),
     )
 
 
@@ -173,15 +180,15 @@ def _reference(full: DatasetId, raw: dict[str, Any], direction: str) -> DatasetR
     own = _dict(raw.get(f"{direction}Facets"))
     base, suffix = split_name(full.name)
     subset = _dict(own.get("subset") or facets.get("subset"))
-    partitions = _subset(_dict(subset.get(f"{direction}Condition")))
-    if not partitions and suffix:
-        partitions = (suffix,)
+    named = _subset(_dict(subset.get(f"{direction}Condition")))
+    if not named and suffix:
+        named = {suffix: full.name[len(base) :].strip("/")}
     lifecycle = _dict(facets.get("lifecycleStateChange"))
     previous = _dict(lifecycle.get("previousIdentifier"))
     model = _dict(_dict(facets.get("dbt_model")).get("config"))
     return DatasetRef(
         dataset=DatasetId(full.namespace, base),
-        partitions=partitions,
+        partitions=tuple(named),
         versioned=bool(_dict(facets.get("version")).get("datasetVersion")),
         lifecycle=_text(lifecycle.get("lifecycleStateChange")).upper() or None,
         materialized=_text(model.get("materialized")) or None,
@@ -189,10 +196,14 @@ def _reference(full: DatasetId, raw: dict[str, Any], direction: str) -> DatasetR
         exposed=bool(_dict(facets.get("dbt_exposures")).get("exposures")),
         symlinks=tuple(_identifier(one) for one in _list(_dict(facets.get("symlinks")).get("identifiers")) if _named(one)),
         renamed_from=_identifier(previous) if _named(previous) else None,
-        owners=tuple(
-            _text(_dict(owner).get("name")) for owner in _list(_dict(facets.get("ownership")).get("owners")) if _named(owner)
-        ),
+        owners=_owners(facets),
+        spelled=tuple(named.values()),
+        format=_text(_dict(facets.get("storage")).get("storageLayer")).lower() or None,
     )
+
+
+def _owners(facets: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(_text(_dict(owner).get("name")) for owner in _list(_dict(facets.get("ownership")).get("owners")) if _named(owner))
 
 
 def _identifier(raw: Any) -> DatasetId:
@@ -200,24 +211,26 @@ def _identifier(raw: Any) -> DatasetId:
     return DatasetId(full.namespace, split_name(full.name)[0])
 
 
-def _subset(condition: dict[str, Any]) -> tuple[Partition, ...]:
-    """The partitions of a subset condition; empty when it names none that we understand."""
-    found: list[Partition] = []
+def _subset(condition: dict[str, Any]) -> dict[Partition, str]:
+    """The partitions of a subset condition, each as it was written; empty when it names none that we understand."""
+    found: dict[Partition, str] = {}
     for one in _list(condition.get("partitions")):
         dimensions = {str(key): _scalar(value) for key, value in _dict(_dict(one).get("dimensions")).items()}
         identifier = _text(_dict(one).get("identifier"))
         if dimensions and all(dimensions.values()):
-            found.append(partition({key: str(value) for key, value in dimensions.items()}))
+            spelled = "/".join(f"{key}={value}" for key, value in dimensions.items())
+            exact = partition({key: str(value) for key, value in dimensions.items()})
+            found.setdefault(exact, identifier.strip("/") if from_path(identifier) == exact else spelled)
         elif named := from_path(identifier) if identifier else None:
-            found.append(named)
+            found.setdefault(named, identifier.strip("/"))
         else:
-            return ()  # one that we cannot read may be any: the whole list names nothing
+            return {}  # one that we cannot read may be any: the whole list names nothing
     for location in _list(condition.get("locations")):
-        named = split_name(_text(location))[1]
+        base, named = split_name(_text(location))
         if not named:
-            return ()
-        found.append(named)
-    return tuple(dict.fromkeys(found))
+            return {}
+        found.setdefault(named, _text(location)[len(base) :].strip("/"))
+    return found
 
 
 def _asset_references(raw: Any) -> Iterator[DatasetRef]:

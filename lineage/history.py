@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -34,6 +34,7 @@ class History:
     job_writes: Mapping[JobId, frozenset[DatasetId]]
     exposed: frozenset[DatasetId] = frozenset()
     owners: Mapping[DatasetId, tuple[str, ...]] = field(default_factory=dict)
+    """By the word of producers: of the dataset itself, else of the jobs that write it."""
     events: int = 0
     said_by: Mapping[tuple[JobId, DatasetId], frozenset[str]] = field(default_factory=dict)
     """Which kinds of sources told of a job-level edge, in either direction."""
@@ -87,6 +88,9 @@ def build(
     owners: dict[DatasetId, set[str]] = defaultdict(set)
     for dataset, names in gathering.owners.items():
         owners[find(dataset)] |= names
+    for dataset, names in gathering.owners_by_job(find).items():
+        if dataset not in owners:
+            owners[dataset] = names
     return History(
         attempts=tuple(attempts),
         declarations=declarations,
@@ -118,6 +122,7 @@ class _Gathering:
         self.reads: dict[JobId, set[DatasetId]] = defaultdict(set)
         self.writes: dict[JobId, set[DatasetId]] = defaultdict(set)
         self.owners: dict[DatasetId, set[str]] = defaultdict(set)
+        self.job_owners: dict[JobId, set[str]] = defaultdict(set)
         self.exposed: set[DatasetId] = set()
         self.said_by: dict[tuple[JobId, DatasetId], set[str]] = defaultdict(set)
         self.tables: set[DatasetId] = set()
@@ -131,6 +136,8 @@ class _Gathering:
             self.writes[one.job].update(reference.dataset for reference in one.outputs)
             for reference in (*one.inputs, *one.outputs):
                 self.said_by[one.job, reference.dataset].add(one.said_by)
+            if one.owners:
+                self.job_owners[one.job].update(one.owners)
         if one.run_id is not None:
             self.runs[one.run_id].append(one)
 
@@ -148,6 +155,14 @@ class _Gathering:
             self.tables.add(dataset)
             if reference.materialized == "view":
                 self.views.add(dataset)
+
+    def owners_by_job(self, find: Callable[[DatasetId], DatasetId]) -> dict[DatasetId, set[str]]:
+        """The owners of the jobs that write each dataset."""
+        found: dict[DatasetId, set[str]] = defaultdict(set)
+        for job, names in self.job_owners.items():
+            for dataset in self.writes[job]:
+                found[find(dataset)] |= names
+        return found
 
     def attempts(self, ended: Mapping[str, int]) -> list[Attempt]:
         find = self.identities.find
