@@ -40,12 +40,13 @@ def normalise(namespace: str, name: str) -> DatasetId:
         name_scheme, host, path = match.groups()
         return normalise(f"{name_scheme}://{host}", path.lstrip("/") or "/")
     namespace = namespace.strip()
+    if namespace.lower() in {"file", "file:", "file://"}:  # producers write all three of one local file
+        return DatasetId("file", f"/{name.strip('/')}")
     if match := _SCHEME.fullmatch(namespace):
         scheme, host, path = match.groups()
         scheme = {"s3a": "s3", "s3n": "s3"}.get(scheme.lower(), scheme.lower())
         namespace = f"{scheme}://{host.lower()}{path}".rstrip("/")
-        if scheme in {"s3", "gs"}:
-            name = name.lstrip("/")
+        name = name.lstrip("/")
     stripped = name.rstrip("/")
     return DatasetId(namespace, stripped or name)
 

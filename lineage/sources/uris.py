@@ -25,8 +25,6 @@ def reference(uri: str, namespace: str = "") -> DatasetRef | None:
         if not namespace or not scheme:
             return None
         return _split(DatasetId(namespace, uri.strip()))
-    if scheme == "file":
-        return _split(DatasetId(f"file://{host}" if host else "file", f"/{path}")) if path else None
     if scheme in _TABLES:
         return DatasetRef(DatasetId(f"{_TABLES[scheme]}://{host}", path.strip("/").replace("/", "."))) if path.strip("/") else None
     if scheme == "bigquery":

@@ -26,6 +26,7 @@ CHECKS = settings(deadline=None, derandomize=True, max_examples=200)
         ("postgres://DB.example:5432", "shop.public.orders", "postgres://db.example:5432/shop.public.orders"),
         ("HDFS://NameNode:8020", "/data/x/", "hdfs://namenode:8020/data/x"),
         ("file", "/tmp/x", "file/tmp/x"),
+        ("file", "file:///tmp/x/", "file/tmp/x"),
         ("bigquery", "p.d.t", "bigquery/p.d.t"),
         (" s3://lake ", "x", "s3://lake/x"),
         ("s3://lake", "/", "s3://lake/"),
@@ -44,6 +45,8 @@ def test_normalising_twice_changes_nothing(namespace: str, name: str) -> None:
 
 def test_a_url_is_split_as_its_producer_would() -> None:
     assert split_url("s3a://Lake/clean/orders/") == DatasetId("s3://lake", "clean/orders")
+    assert split_url("file:///tmp/x") == split_url("file/tmp/x") == normalise("file:", "/tmp/x") == DatasetId("file", "/tmp/x")
+    assert split_url("hdfs://node:8020/data/x") == normalise("hdfs://node:8020", "/data/x")
     assert split_url("bigquery/p.d.t") == DatasetId("bigquery", "p.d.t")
 
 
