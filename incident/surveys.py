@@ -113,5 +113,6 @@ def places(context: Context, datasets: Iterable[DatasetId]) -> tuple[Place, ...]
     for dataset in sorted(set(datasets)):
         root = location(dataset, context.config.declarations)
         if isinstance(root, Location):
-            found.append(Place(f"the dataset {dataset}", root.bucket, root.prefix, dataset))
+            whole = context.config.declarations.dataset(dataset).partition is False
+            found.append(Place(f"the dataset {dataset}", root.bucket, root.prefix, dataset, whole))
     return tuple(found)

@@ -19,12 +19,16 @@ KEPT_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place that a plan must not touch by the way: the home, the quarantine, or another dataset's root."""
+    """A place that a plan must not touch by the way: the home, the quarantine, or another dataset's root.
+
+    ``whole``: the dataset has no partitions, so that everything below its root is its data.
+    """
 
     what: str
     bucket: str
     prefix: str
     dataset: DatasetId | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +103,23 @@ def questions(reached: ReachedCell, survey: CellSurvey, facts: Facts, consents: 
         why = f"a lifecycle rule of {bucket} expires covered versions after {min(days)} days, less than {KEPT_DAYS}"
         found.append(Refusal(name, why, "expiring"))
     for place in facts.places:
-        strictly = (place.prefix.rstrip("/") + "/") != prefix and inside(survey.target, place.bucket, place.prefix)
-        if place.dataset not in {None, reached.cell.dataset} and strictly:
-            found.append(Refusal(name, f"{survey.target.url} holds {place.what}", "contains"))
+        if place.dataset not in {None, reached.cell.dataset} and (
+            how := _shared(reached.cell.dataset, survey.target, place, facts)
+        ):
+            found.append(Refusal(name, f"{survey.target.url} {how} {place.what}", "contains"))
     return found
+
+
+def _shared(dataset: DatasetId, target: Target, place: Place, facts: Facts) -> str | None:
+    """How another dataset's data would go with this cell's, if it would."""
+    if inside(target, place.bucket, place.prefix):
+        return "holds"
+    own = {(one.bucket, one.prefix) for one in facts.places if one.dataset == dataset}
+    if (place.bucket, place.prefix) in own:
+        return "has the same location as"
+    if place.whole and inside(Target(place.bucket, place.prefix), target.bucket, target.prefix):
+        return "belongs to"
+    return None
 
 
 def asked(found: list[Refusal]) -> Refusal:

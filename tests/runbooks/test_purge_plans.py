@@ -134,6 +134,21 @@ def test_home_quarantine_and_other_datasets_are_not_taken_along(world: World) ->
     assert codes(world.purge(reached(DAY), places=(own, Place("the quarantine", BUCKET, "quarantine/")))) == []
 
 
+@pytest.mark.parametrize(
+    ("root", "whole"),
+    [("clean/orders/", False), ("clean/orders/dt=2026-11-1/", False), ("clean/", True)],
+)
+def test_data_that_another_dataset_has_in_the_same_place_is_not_taken_along(world: World, root: str, whole: bool) -> None:
+    own = Place("itself", BUCKET, "clean/orders/", ORDERS)
+    other = Place("the dataset x", BUCKET, root, ORDERS._replace(name="x"), whole)
+    plan = world.purge(reached(DAY), places=(own, other))
+    assert (codes(plan), plan.actions) == (["contains"], ())
+    assert "the dataset x" in plan.refused[0].why
+    assert world.purge(reached(DAY), places=(own, other), consents=Consents(include=(str(DAY),))).actions
+    beside = Place("the dataset x", BUCKET, "clean/", ORDERS._replace(name="x"))
+    assert world.purge(reached(DAY), places=(own, beside)).actions
+
+
 def test_two_cells_in_one_place_are_not_both_purged(world: World) -> None:
     world.rules = Declarations(
         datasets=(
