@@ -102,11 +102,9 @@ def questions(reached: ReachedCell, survey: CellSurvey, facts: Facts, consents: 
     if days and min(days) < KEPT_DAYS:
         why = f"a lifecycle rule of {bucket} expires covered versions after {min(days)} days, less than {KEPT_DAYS}"
         found.append(Refusal(name, why, "expiring"))
-    for place in facts.places:
-        if place.dataset not in {None, reached.cell.dataset} and (
-            how := _shared(reached.cell.dataset, survey.target, place, facts)
-        ):
-            found.append(Refusal(name, f"{survey.target.url} {how} {place.what}", "contains"))
+    others = [place for place in facts.places if place.dataset not in {None, reached.cell.dataset}]
+    shared = ((_shared(reached.cell.dataset, survey.target, place, facts), place) for place in others)
+    found += [Refusal(name, f"{survey.target.url} {how} {place.what}", "contains") for how, place in shared if how is not None]
     return found
 
 
