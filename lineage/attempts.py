@@ -44,24 +44,25 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One cell read. ``versioned`` reads are at most SUSPECT. ``at`` and ``ignoring`` are for undo: what was visible then."""
+    """One cell read, of a named ``version`` or the latest. ``at`` and ``ignoring`` are for undo: what was visible then."""
 
     cell: Cell
     how: How = "observed"
     reason: str = ""
-    versioned: bool = False
+    version: str | None = None
     at: tuple[int, int] | None = None
     ignoring: frozenset[tuple[str, int]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One cell written, and how."""
+    """One cell written, and how; ``version``: the one of its dataset that the write made, where the producer says so."""
 
     cell: Cell
     mode: Mode = Mode.UNKNOWN
     how: How = "observed"
     reason: str = ""
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +87,7 @@ class Attempt:
     @property
     def key(self) -> tuple[str, int]:
         return self.run_id, self.number
+
+    def cleanses(self, write: Write) -> bool:
+        """A cleansing write of this attempt: COMPLETE, OVERWRITE or DROP, known cell."""
+        return self.state == "COMPLETE" and write.mode in {Mode.OVERWRITE, Mode.DROP} and write.cell.known

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
+from collections.abc import Mapping
 from typing import Any
 
 from lineage.attempts import Cell, How, Mode
@@ -14,7 +15,8 @@ from lineage.graph import DependencyGraph
 from lineage.history import History
 from lineage.partition_index import PartitionIndex
 from lineage.partitions import same
-from lineage.taint import Sweep, Taint, WriteAt, spread
+from lineage.sweep import Sweep
+from lineage.taint import Cause, Taint, WriteAt, spread
 from lineage.timestamps import AFTER
 
 
@@ -141,7 +143,7 @@ class _Cells:
             exposure=tuple(sorted({self._exposure(cell, at) for at in here}, key=lambda one: (one.start, one.until or 0))),
             serving=self.history.serving(cell.dataset),
             owners=self.history.owned_by(cell.dataset),
-            path=self._path(first),
+            path=self._certain_path(cell, here) if state == "TAINTED" else self._path(first, self.taint.causes),
             reason=self._why(cell, here) if state == "SUSPECT" else None,
             writers=tuple(sorted({one.job for one in runs})),
             open_writer=any(one.state == "OPEN" and one.end == AFTER for one in runs),
@@ -199,7 +201,11 @@ class _Cells:
             return f"{writer.job} did not complete ({writer.state}), so it may or may not have written this"
         return "written again since, but not by what certainly replaces all of it"
 
-    def _path(self, at: WriteAt) -> tuple[Hop, ...]:
+    def _certain_path(self, cell: Cell, here: list[WriteAt]) -> tuple[Hop, ...]:
+        """The shortest chain of certain hops."""
+        return min((self._path(at, self.taint.convictions) for at in here if self._certainly_bad(cell, at)), key=len)
+
+    def _path(self, at: WriteAt, causes: Mapping[int, Cause]) -> tuple[Hop, ...]:
         """The shortest chain of attempts from a seed to this write."""
         hops: list[Hop] = []
         seen: set[int] = set()
@@ -207,7 +213,7 @@ class _Cells:
             seen.add(at[0])
             writer = self.sweep.attempts[at[0]]
             write = writer.writes[at[1]]
-            cause = None if at in self.taint.origins else self.taint.causes.get(at[0])
+            cause = None if at in self.taint.origins else causes.get(at[0])
             how: How = _weakest(write.how, cause.read.how if cause is not None else "observed")
             hops.append(Hop(writer.run_id, writer.number, writer.job, write.cell, how))
             if cause is None:

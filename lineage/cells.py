@@ -35,9 +35,8 @@ class Cells:
         for reference, dataset in self._naming(outputs):
             mode = self._mode(reference, dataset)
             for cell, how in self._written(reference, dataset, attempt):
-                before = writes.get((dataset, cell.partition))
-                if before is None or mode is not Mode.UNKNOWN:
-                    writes[dataset, cell.partition] = Write(cell, mode, how)
+                now, before = Write(cell, mode, how, version=reference.version), writes.get((dataset, cell.partition))
+                writes[dataset, cell.partition] = now if before is None else _together(before, now)
         made = tuple(writes.values())
         reads = [read for reference, dataset in self._naming(inputs) for read in self._read(reference, dataset, attempt, made)]
         reads += [Read(write.cell, write.how, "a merge reads what it writes") for write in made if write.mode is Mode.MERGE]
@@ -70,7 +69,8 @@ class Cells:
 
     def _written(self, reference: DatasetRef, dataset: DatasetId, attempt: Attempt) -> list[tuple[Cell, How]]:
         rule, layout = self.declarations.dataset(dataset), self._layout(dataset)
-        if reference.partitions:
+        keyed = attempt.partition_key is not None and not self.unpartitioned(dataset)
+        if reference.partitions and not (reference.suffixed and keyed and _is_partition(attempt.partition_key or "")):
             return [(Cell(dataset, _fitted(layout, part), known=True), "observed") for part in reference.partitions]
         if self.unpartitioned(dataset):
             return [(Cell(dataset, known=True), "observed" if rule.partition is None else "declared")]
@@ -97,21 +97,20 @@ class Cells:
             case "snapshot":
                 return Mode.MERGE
             case _:
-                return Mode.UNKNOWN
+                # Copy-on-write says overwrite for a row and for a table alike; only an append is what it says.
+                return Mode.APPEND if reference.operation == "append" else Mode.UNKNOWN
 
     def _read(self, reference: DatasetRef, dataset: DatasetId, attempt: Attempt, writes: tuple[Write, ...]) -> list[Read]:
         if reference.inferred:
             return [Read(Cell(dataset), "inferred", reference.inferred)]
+        version = reference.version
         if reference.partitions:
             layout = self._layout(dataset)
-            return [
-                Read(Cell(dataset, _fitted(layout, part), known=True), versioned=reference.versioned)
-                for part in reference.partitions
-            ]
+            return [Read(Cell(dataset, _fitted(layout, part), known=True), version=version) for part in reference.partitions]
         if self.unpartitioned(dataset):
-            return [Read(Cell(dataset, known=True), versioned=reference.versioned)]
-        if reference.versioned:
-            return [Read(Cell(dataset), versioned=True, reason="reads a version whose ancestry is not known")]
+            return [Read(Cell(dataset, known=True), version=version)]
+        if version is not None:
+            return [Read(Cell(dataset), version=version, reason=f"read version {version}, and does not say which partitions")]
         edge = self.declarations.edge(attempt.job, dataset)
         if edge is None:
             return [Read(Cell(dataset), reason=f"does not say which partitions of {dataset} it read")]
@@ -154,3 +153,17 @@ def _fitted(layout: Layout | None, found: Partition) -> Partition:
 
 def _of(layout: Layout | None, period: Period) -> Partition:
     return layout.of(period) if layout is not None else partition({BARE: str(period)})
+
+
+def _together(before: Write, now: Write) -> Write:
+    """One write that two events of an attempt tell of."""
+    versions = {one.version for one in (before, now)} - {None}
+    told = before if now.mode is Mode.UNKNOWN else now
+    return replace(told, version=versions.pop() if len(versions) == 1 else None)  # two commits are no one version
+
+
+def _is_partition(key: str) -> bool:
+    try:
+        return bool(parse_partition(key))
+    except PartitionError:
+        return False

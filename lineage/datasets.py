@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/]*)(.*)", re.DOTALL)
+_ROOTED = frozenset({"hdfs", "webhdfs", "viewfs", "file", "dbfs", "abfs", "abfss", "wasb", "wasbs"})
+"""File systems, whose paths begin with a slash by OpenLineage's naming; keys of object stores do not."""
+
 _STORAGE = ("s3://", "gs://", "abfss://", "hdfs://", "file:", "wasbs://")
 
 
@@ -46,7 +49,7 @@ def normalise(namespace: str, name: str) -> DatasetId:
         scheme, host, path = match.groups()
         scheme = {"s3a": "s3", "s3n": "s3"}.get(scheme.lower(), scheme.lower())
         namespace = f"{scheme}://{host.lower()}{path}".rstrip("/")
-        name = name.lstrip("/")
+        name = f"/{name.lstrip('/')}" if scheme in _ROOTED else name.lstrip("/")
     stripped = name.rstrip("/")
     return DatasetId(namespace, stripped or name)
 

@@ -43,7 +43,12 @@ class DatasetRef:
 
     dataset: DatasetId
     partitions: tuple[Partition, ...] = ()
-    versioned: bool = False
+    suffixed: bool = False
+    """Whether the partition is the end of the dataset's name."""
+    version: str | None = None
+    """The version read or made: of the table or object, or the table's snapshot."""
+    operation: str | None = None
+    """What the table format committed: append, overwrite, delete or replace."""
     lifecycle: str | None = None
     materialized: str | None = None
     strategy: str | None = None
@@ -181,15 +186,19 @@ def _reference(full: DatasetId, raw: dict[str, Any], direction: str) -> DatasetR
     base, suffix = split_name(full.name)
     subset = _dict(own.get("subset") or facets.get("subset"))
     named = _subset(_dict(subset.get(f"{direction}Condition")))
-    if not named and suffix:
+    suffixed = not named and bool(suffix)
+    if suffixed:
         named = {suffix: full.name[len(base) :].strip("/")}
     lifecycle = _dict(facets.get("lifecycleStateChange"))
     previous = _dict(lifecycle.get("previousIdentifier"))
     model = _dict(_dict(facets.get("dbt_model")).get("config"))
+    report = _dict(own.get("icebergScanReport") or own.get("icebergCommitReport"))
     return DatasetRef(
         dataset=DatasetId(full.namespace, base),
         partitions=tuple(named),
-        versioned=bool(_dict(facets.get("version")).get("datasetVersion")),
+        suffixed=suffixed,
+        version=_scalar(_dict(facets.get("version")).get("datasetVersion")) or _scalar(report.get("snapshotId")) or None,
+        operation=_text(report.get("operation")).lower() or None,
         lifecycle=_text(lifecycle.get("lifecycleStateChange")).upper() or None,
         materialized=_text(model.get("materialized")) or None,
         strategy=_text(_dict(model.get("incremental")).get("strategy")) or None,

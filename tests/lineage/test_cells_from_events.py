@@ -112,7 +112,7 @@ def test_the_end_of_the_name_is_a_partition(name: str, part: str) -> None:
 def test_a_version_without_a_partition_is_any_partition_and_at_most_suspect() -> None:
     one = attempt(ran("03", "04", "r", reads=[dataset("orders", version={"datasetVersion": "7"})]))
     assert reads(one) == ["orders@*?"]
-    assert one.reads[0].versioned
+    assert one.reads[0].version
 
 
 def test_an_event_wins_over_a_declared_window() -> None:

@@ -14,7 +14,8 @@ from lineage.blast import blast
 from lineage.blast_radius import BlastRadius
 from lineage.fault import Fault, choose
 from lineage.partitions import overlap
-from lineage.taint import Sweep, spread
+from lineage.sweep import Sweep
+from lineage.taint import spread
 from tests.lineage.histories import run_stories, stories
 from tests.lineage.oracle import INF, Deed, Place, Story
 from tests.lineage.oracle import Read as OracleRead

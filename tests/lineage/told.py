@@ -53,7 +53,7 @@ def as_attempt(deed: Deed, code_version: str | None) -> Attempt:
         start=nanoseconds(deed.start),
         end=nanoseconds(deed.end),
         state=_STATES[deed.state],
-        reads=tuple(Read(_cell(read.place), versioned=read.versioned) for read in deed.reads),
+        reads=tuple(Read(_cell(read.place), version="7" if read.versioned else None) for read in deed.reads),
         writes=tuple(Write(_cell(write.place), Mode[write.mode]) for write in deed.writes),
         code_version=code_version,
         kind="purge" if deed.ours else "run",
