@@ -73,6 +73,8 @@ class Gap:
     subject: JobId | DatasetId
     kind: Literal["job", "dataset"]
     reason: str
+    advice: str = ""
+    """What would close it."""
 
 
 @dataclass(frozen=True, slots=True)
