@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from itertools import groupby
 
 from lineage.suggest import Learned, Suggestion, Value, glob
@@ -38,6 +38,11 @@ def toml(learned: Learned, covered: Collection[str] = ()) -> str:
     if not learned.suggestions:
         lines += ["", "# The lineage shows nothing that is not declared already."]
     return "\n".join(lines) + "\n"
+
+
+def entry(table: str, said: Sequence[tuple[str, Value | None]]) -> str:
+    """One entry with the keys that have a value."""
+    return "\n".join([f"[[{table}]]", *(f"{key} = {_value(value)}" for key, value in said if value is not None)])
 
 
 def _table(table: str, subject: tuple[str, ...], found: list[Suggestion]) -> list[str]:
