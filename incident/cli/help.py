@@ -8,6 +8,7 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 
 from incident.cli.invocation import PANEL
+from incident.cli.strictness import given_once, not_empty
 
 HEADINGS = ("Set up", "Understand", "Recover", "Record and tell", "Runbooks")
 
@@ -30,12 +31,24 @@ Exit codes:
 class PlainCommand(TyperCommand):
     """A command whose help lists its own options before those that every command has."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given = given_once(self.make_parser(ctx), ctx, args)
+        rest = super().parse_args(ctx, args)
+        not_empty(given, ctx)
+        return rest
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         _options(self, ctx, formatter)
 
 
 class PlainGroup(TyperGroup):
     """A group whose help lists its commands under CONTRACT's headings."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given = given_once(self.make_parser(ctx), ctx, args)
+        rest = super().parse_args(ctx, args)
+        not_empty(given, ctx)
+        return rest
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         self.format_commands(ctx, formatter)
