@@ -13,7 +13,7 @@ def changeable(context: Context) -> IncidentFolder:
     if not folder.is_open:
         raise UsageError(
             f"{folder.id} is closed, so nothing about it is changed any more",
-            'incident declare "TITLE" opens another',
+            'incident declare "TITLE"; it opens another',
             code="closed",
         )
     return folder

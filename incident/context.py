@@ -144,8 +144,10 @@ class Context:
     def event(self, event: str, **fields: Any) -> None:
         """One NDJSON line on stdout, only with ``--events``."""
         if self.events:
-            sys.stdout.write(json.dumps({"event": event, **fields}, default=str) + "\n")
-            sys.stdout.flush()
+            # Nobody may be listening any more: that is no reason to leave an apply half done. The end finds out.
+            with contextlib.suppress(OSError):
+                sys.stdout.write(json.dumps({"event": event, **fields}, default=str) + "\n")
+                sys.stdout.flush()
 
     @contextlib.contextmanager
     def progress(self, description: str, total: int | None = None) -> Iterator[Progress]:

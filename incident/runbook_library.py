@@ -27,7 +27,7 @@ def text_of(name: str) -> tuple[str, str]:
     path = Path(name).expanduser()
     if not name.endswith(_ENDINGS) and not path.exists():
         raise UsageError(
-            f"There is no runbook {name!r}; shipped: {', '.join(shipped())}", "incident runbook list, or name a YAML file"
+            f"There is no runbook {name!r}; shipped: {', '.join(shipped())}", "incident runbook list; or name a YAML file"
         )
     try:
         return path.read_text(encoding="utf-8"), name

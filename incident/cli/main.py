@@ -17,7 +17,7 @@ from lineage.errors import LineageError
 _PARSING = tuple(kind for kind in typer.BadParameter.__mro__ if hasattr(kind, "format_message"))
 """What typer raises for a command line it cannot parse; older versions take these classes from click."""
 
-_RESUMABLE = frozenset({"revert", "purge", "backfill", "undo", "resume", "run"})
+_RESUMABLE = frozenset({"revert", "purge", "backfill", "undo", "resume"})
 
 _OF_NONE = frozenset({"init", "doctor", "demo", "lineage", "declare", "list", "runbook", "--help"})
 """Commands that are about no incident in particular."""
@@ -55,6 +55,8 @@ def run(arguments: Sequence[str]) -> int:
         return _pipe_closed(report.exit_code)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as error:  # a full disk, most likely
+        return _unprinted(error, report.exit_code)
     return report.exit_code
 
 
@@ -105,11 +107,14 @@ def _failure(invocation: Invocation, error: BaseException, arguments: Sequence[s
         import traceback
 
         traceback.print_exception(error)
-    following = [problem.hint] if problem.hint.startswith("incident ") else []
+    typed = problem.hint.partition("; ")[0]  # what follows is for people
+    following = [typed] if typed.startswith("incident ") else []
     return Report(data=dict(data), problems=[problem], next=following, exit_code=code)
 
 
 def _interrupted(invocation: Invocation) -> Problem:
+    if invocation.command == "run":
+        return Problem("interrupted", "Interrupted. The same command goes on where the walk stopped", "incident status")
     if invocation.command in _RESUMABLE:
         return Problem("interrupted", "Interrupted. What was done so far is in the journal; resume finishes it", "incident resume")
     return Problem("interrupted", "Interrupted", "incident status")
@@ -153,6 +158,11 @@ def _pipe_closed(code: int) -> int:
     """Whoever read our output has gone; what was done is done, and nobody wants to hear of it at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
+
+
+def _unprinted(error: OSError, code: int) -> int:
+    sys.stderr.write(f"error: the output could not be written: {error.strerror or error}\nhint: incident status\n")
+    return _pipe_closed(code or FAILED)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def backfill(context: Context, options: PlanOptions) -> Report:
     if fault and not fault.cells and fix_of(folder) is None:
         raise InputNeeded(
             f"No fix is recorded for {folder.id}: what the faulty job makes now would count as bad again",
-            'incident fix "what was fixed" --code-version V (or --good-from T)',
+            'incident fix "what was fixed" --code-version V; or --good-from T',
             code="not-fixed",
         )
     fresh = fresh_radius(context, folder)
@@ -130,7 +130,7 @@ def _shown(context: Context, folder: IncidentFolder, plan: Plan, unresolved: tup
             Problem(
                 "refused",
                 f"{plural(len(unresolved), 'cell')} cannot be made again, so the plan is not saved",
-                "incident backfill --skip-refused goes on with the rest; --include CELL makes one in spite of what it reads",
+                "incident backfill --skip-refused; it goes on with the rest; --include CELL makes one in spite of what it reads",
             )
         )
         exit_code = INPUT_NEEDED

@@ -15,7 +15,7 @@ from lineage.errors import SourceUnreadable
 from lineage.fault import Fix
 from lineage.timestamps import parse, render
 
-_HINT = 'incident fix "what was fixed" --code-version V, or --good-from T'
+_HINT = 'incident fix "what was fixed" --code-version V; or --good-from T'
 
 
 def fix(context: Context, text: str | None, code_version: str | None, good_from: str | None) -> Report:

@@ -1,0 +1,19 @@
+"""The console script, and ``python -m incident``: imports nothing before it can answer Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; an interrupt while it is still loading is an interrupt like any other."""
+    try:
+        from incident.cli.main import main as program
+
+        program()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
