@@ -95,6 +95,8 @@ def apply(
     """
     state = read_journal(folder.journal_dir, plan.id)
     if _told(folder, plan):
+        if undo := _taken_back(folder, plan):
+            raise Drift(f"{plan.id} was applied, and {undo} took it back since", f"incident {plan.phase}", code="stale")
         return Applied(plan.id, 0, 0, 0, 0, 0, 0, 0.0, already=True)
     if state.begun is not None:
         raise InputNeeded(_where(plan, state), f"incident resume --incident {folder.id}", code="interrupted-apply")
@@ -223,6 +225,14 @@ def _stop_between_chunks() -> Iterator[threading.Event]:
 
 def _told(folder: Folder, plan: Plan) -> bool:
     return any(record.kind in APPLIED and record.evidence.get("plan_id") == plan.id for record in folder.timeline.records())
+
+
+def _taken_back(folder: Folder, plan: Plan) -> str | None:
+    """The undo of an applied plan, if there was one; an undo itself is never taken back."""
+    undone = [
+        record for record in folder.timeline.records() if record.kind == "undone" and record.evidence.get("target") == plan.id
+    ]
+    return str(undone[-1].evidence.get("plan_id")) if undone else None
 
 
 def _where(plan: Plan, state: JournalState) -> str:
