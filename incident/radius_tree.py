@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
 from itertools import groupby
 
 from rich.console import Group, RenderableType
@@ -13,7 +12,7 @@ from rich.tree import Tree
 from incident.report import printable
 from lineage.blast_radius import BlastRadius, ReachedCell
 from lineage.datasets import DatasetId
-from lineage.partitions import Partition, Period, shift
+from lineage.partition_ranges import partitions_in_words
 from lineage.timestamps import render
 
 _STYLES = {"TAINTED": "bold red", "SUSPECT": "yellow", "CLEANED": "green"}
@@ -59,37 +58,6 @@ def totals(radius: BlastRadius) -> list[str]:
         lines.append(f"Will read it next: {', '.join(map(str, radius.at_risk))}.")
     lines += [f"Not known: {printable(str(gap.subject))}: {printable(gap.reason)}." for gap in radius.gaps]
     return lines
-
-
-def partitions_in_words(partitions: Iterable[Partition]) -> str:
-    """Partitions with consecutive ones as a range: ``dt=2026-11-15 … dt=2026-11-17 (3)``."""
-    parts: list[str] = []
-    ordered = sorted(
-        set(partitions), key=lambda one: (str(one.period.grain), one.period.start.isoformat()) if one.period else ("", str(one))
-    )
-    runs: list[list[Partition]] = []
-    for one in ordered:
-        if runs and _follows(runs[-1][-1], one):
-            runs[-1].append(one)
-        else:
-            runs.append([one])
-    for run in runs:
-        if len(run) < 3:
-            parts += [str(one) for one in run]
-        else:
-            parts.append(f"{run[0]} … {run[-1]} ({len(run)})")
-    return ", ".join(parts)
-
-
-def _follows(left: Partition, right: Partition) -> bool:
-    before, after = left.period, right.period
-    if before is None or after is None or left.dated_keys != right.dated_keys or before.grain is not after.grain:
-        return False
-    return before.grain.value != "instant" and _next(before) == after
-
-
-def _next(period: Period) -> Period:
-    return shift(period, 1)
 
 
 def _count(number: int, noun: str) -> str:

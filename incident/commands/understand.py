@@ -252,8 +252,8 @@ def _show_job(history: History, job: Any) -> Report:
 
 
 def _show_dataset(history: History, dataset: Any) -> Report:
-    from incident.radius_tree import partitions_in_words
     from lineage.graph import DependencyGraph
+    from lineage.partition_ranges import partitions_in_words
 
     graph = DependencyGraph(history)
     written = {write.cell.partition for one in history.attempts for write in one.writes if write.cell.dataset == dataset}

@@ -1,0 +1,137 @@
+"""How often a job runs and when next, from its past runs; and which jobs will read what a fault reached. Pure.
+
+The interval is the median between runs for new nominal times, so that re-runs and backfills do not count. Where runs followed each
+other faster than the times they ran for (a catch-up), the nominal times tell the interval.
+
+A job more than three intervals overdue is probably retired. Overdue is measured at the latest moment that the lineage knows, not
+now: where no events arrive at all, nobody can be missed. Such jobs stay listed and are marked: leaving one out that does run
+again would let the error spread.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+
+from lineage.attempts import Attempt
+from lineage.blast_radius import BlastRadius
+from lineage.datasets import DatasetId, JobId
+from lineage.graph import DependencyGraph
+from lineage.history import History
+from lineage.timestamps import AFTER, BEFORE, SECOND, render, to_datetime
+
+_OVERDUE = 3
+_FEWEST = 3
+"""Runs before there is a cadence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """``every``: nanoseconds between runs; ``last``: the last start; ``next``: about when next. None where it is not known."""
+
+    every: int | None = None
+    last: int | None = None
+    next: int | None = None
+    retired: bool = False
+
+    def __str__(self) -> str:
+        seen = None if self.last is None else f"last ran {_minute(self.last)}"
+        if self.every is None or self.next is None:
+            return f"no cadence is known, {seen or 'no run of it was reported'}"
+        often = f"about every {_span(self.every)}"
+        return f"probably retired: {often} until it {seen}" if self.retired else f"{often}, next about {_minute(self.next)}"
+
+
+@dataclass(frozen=True, slots=True)
+class NextReader:
+    """A job that reads what the fault reached. ``reached``: runs of it already were, and its next will be again."""
+
+    job: JobId
+    reads: tuple[DatasetId, ...]
+    reached: bool
+    cadence: Cadence
+
+    def to_json(self) -> dict[str, object]:
+        cadence = self.cadence
+        return {
+            "job": str(self.job),
+            "reads": [str(one) for one in self.reads],
+            "reached": self.reached,
+            "every": None if cadence.every is None else cadence.every / SECOND,
+            "last": None if cadence.last is None else render(cadence.last),
+            "next": None if cadence.next is None else render(cadence.next),
+            "retired": cadence.retired,
+            "words": str(cadence),
+        }
+
+
+def next_readers(history: History, radius: BlastRadius, now: int) -> tuple[NextReader, ...]:
+    """Every job that reads a dataset with cells that are TAINTED or SUSPECT: not reached yet first, then by when they run next."""
+    reads: dict[JobId, set[DatasetId]] = defaultdict(set)
+    graph = DependencyGraph(history)
+    for dataset in {one.cell.dataset for one in radius.dirty()}:
+        for job in graph.readers(dataset):
+            reads[job].add(dataset)
+    told: dict[JobId, list[Attempt]] = defaultdict(list)
+    for one in history.attempts:
+        if one.kind == "run":
+            for job in {one.job, *one.aliases} & reads.keys():
+                told[job].append(one)
+    clock = _Clock(history)
+    unreached = set(radius.at_risk)
+    found = [
+        NextReader(job, tuple(sorted(datasets)), job not in unreached, clock.cadence(told[job], now))
+        for job, datasets in reads.items()
+    ]
+    return tuple(sorted(found, key=lambda one: (one.reached, one.cadence.retired, one.cadence.next or AFTER, one.job)))
+
+
+class _Clock:
+    """The latest moment, and the latest nominal time, that the lineage knows."""
+
+    def __init__(self, history: History) -> None:
+        moments = [moment for one in history.attempts for moment in (one.start, one.end) if BEFORE < moment < AFTER]
+        self.latest = max(moments, default=0)
+        self.nominal = max((one.nominal[0] for one in history.attempts if one.nominal is not None), default=0)
+
+    def cadence(self, attempts: list[Attempt], now: int) -> Cadence:
+        """Of one job's attempts."""
+        first: dict[object, int] = {}
+        for one in attempts:
+            if one.start > BEFORE and one.number == 0:
+                what: object = one.nominal[0] if one.nominal is not None else one.run_id
+                first[what] = min(one.start, first.get(what, one.start))
+        starts = sorted(first.values())
+        last = max((one.start for one in attempts if one.start > BEFORE), default=None)
+        if last is None or len(starts) < _FEWEST:
+            return Cadence(last=last)
+        every = int(median(later - earlier for earlier, later in pairwise(starts)))
+        retired = self.latest - last > _OVERDUE * every
+        nominal = sorted({one.nominal[0] for one in attempts if one.nominal is not None})
+        if len(nominal) >= _FEWEST:
+            between = int(median(later - earlier for earlier, later in pairwise(nominal)))
+            if every < between // 2:
+                every, retired = between, self.nominal - nominal[-1] > _OVERDUE * between
+        if every <= 0:
+            return Cadence(last=last)
+        due = last + every
+        if due < now and not retired:
+            due += -(-(now - due) // every) * every
+        return Cadence(every, last, due, retired)
+
+
+def _span(nanoseconds: int) -> str:
+    """``24 h``, ``7 d``, ``15 min``."""
+    seconds = nanoseconds / SECOND
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 1.5 * size:
+            return (
+                f"{seconds / size:.3g} {unit}" if seconds / size < 10 and round(seconds) % size else f"{seconds / size:.0f} {unit}"
+            )
+    return f"{seconds:.0f} s"
+
+
+def _minute(nanoseconds: int) -> str:
+    return f"{to_datetime(nanoseconds):%Y-%m-%d %H:%M} UTC"
