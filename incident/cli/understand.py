@@ -1,4 +1,4 @@
-"""Understand: declare, scope, blast, status, list."""
+"""Understand: declare, scope, blast, triage, status, list."""
 
 from __future__ import annotations
 
@@ -48,6 +48,26 @@ def blast(
     from incident.commands import understand
 
     return understand.blast(context, fault, why)
+
+
+@command(app, "triage", HEADING)
+def triage(
+    context: Context,
+    fault: FaultOptions,
+    counters: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--counters",
+            metavar="FILE",
+            help="Counters by run, CSV (run_id,counter,value) or JSON (repeatable)",
+            show_default=False,
+        ),
+    ] = None,
+) -> Report:
+    """Code, data or format? What changed with the first bad attempt, ranked; read-only, works without an incident."""
+    from incident.commands import triage as module
+
+    return module.triage(context, fault, tuple(counters or ()))
 
 
 @command(app, "status", HEADING)
