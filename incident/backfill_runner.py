@@ -11,7 +11,7 @@ from pathlib import Path
 from incident.errors import IncidentError, Interrupted
 from incident.journal import Journal, Outcome
 from incident.orchestrators.port import Orchestrator
-from incident.outputs import Outputs
+from incident.outputs import Newest, Outputs
 from runbooks.plan import Plan, RunJob
 
 
@@ -46,6 +46,9 @@ class JobRuns:
         for index in chunk:
             self._perform(index, journal)
 
+    def finish(self, _journal: Journal) -> None:
+        """Each run was proved when it ended."""
+
     def _perform(self, index: int, journal: Journal) -> None:
         action = self._plan.actions[index]
         if not isinstance(action, RunJob):
@@ -56,8 +59,9 @@ class JobRuns:
             journal.outcome({index: found}, self._clock())
             return
         self._say(f"Wave {action.wave} of {self._waves}: {action.job} for {action.partition}")
-        started = self._clock()
-        journal.intent([index], started)
+        cells = [self._cells[name] for name in action.cells]
+        before = self._outputs.newest(cells)
+        journal.intent([index], self._clock(), {cell: newest.to_json() for cell, newest in before.items()})
         try:
             with _interruptible():
                 outcome = self._orchestrator.run(action, log)
@@ -70,7 +74,7 @@ class JobRuns:
         if not outcome.ok:
             self._settle(index, action, f"{outcome.detail}; its output is in {log}", journal)
             return
-        lacking = self._outputs.lacking([self._cells[name] for name in action.cells], started)
+        lacking = self._outputs.lacking(cells, before)
         note = f"it ended well, but {'; '.join(lacking)}; its output is in {log}" if lacking else ""
         self._settle(index, action, note, journal)
 
@@ -82,8 +86,7 @@ class JobRuns:
 
     def _look(self, index: int, action: RunJob, log: Path, journal: Journal) -> Outcome | None:
         """What came of a run whose end nobody saw; None when there was none, or when its output is not there."""
-        begun = journal.state.doubtful.get(index)
-        if begun is None:
+        if index not in journal.state.doubtful:
             return None
         if self._orchestrator.running(log):
             raise IncidentError(
@@ -91,7 +94,8 @@ class JobRuns:
                 f"wait for its end (its output is in {log}), then: incident resume",
                 code="still-running",
             )
-        if self._outputs.lacking([self._cells[name] for name in action.cells], begun):
+        before = {cell: Newest.from_json(raw) for cell, raw in journal.state.before.get(index, {}).items()}
+        if set(before) != set(action.cells) or self._outputs.lacking([self._cells[name] for name in action.cells], before):
             return None
         return Outcome("done", None, "its end was not seen; its output is there")
 

@@ -1,7 +1,8 @@
 """Our own effects as lineage: what plans and their journals say we did to each cell.
 
 A cell's effect is complete, so that it cleanses, only when every action on it is done; what drifted, failed or is in doubt leaves
-it incomplete. A cell for which nothing had to be done is complete when its plan was finished.
+it incomplete, and so does anything that lies there in the end and was not in the plan.
+A cell for which nothing had to be done is complete when its plan was finished.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ def _of_cell(
         cell=cell.cell,
         start=min(begun, default=ended),
         end=max((state.settled_at[index] for index in indices), default=ended) if settled else AFTER,
-        complete=done and not cell.partial,
+        complete=done and not cell.partial and state.ended is not None and str(cell) not in state.strays,
         leaves=cell.leaves,
         undoes=plan.target,
     )

@@ -32,6 +32,9 @@ class Performer(Protocol):
     def perform(self, chunk: Sequence[int], journal: Journal) -> None:
         """Do one chunk: write the intent to the journal, act, write the outcomes."""
 
+    def finish(self, journal: Journal) -> None:
+        """Look once more when all chunks are through, and write down what is not as the plan says."""
+
 
 class Ticker(Protocol):
     """Something that shows progress."""
@@ -65,12 +68,14 @@ class Applied:
     already: bool = False
     notes: tuple[tuple[str, str], ...] = ()
     """What was not done, by name, and why."""
+    strays: int = 0
+    """Cells that hold what was written since the plan under other names."""
 
     @property
     def exit_code(self) -> int:
         if self.already:
             return OK
-        return FAILED if self.failed or self.unknown else DRIFTED if self.drifted else OK
+        return FAILED if self.failed or self.unknown else DRIFTED if self.drifted or self.strays else OK
 
     def to_json(self) -> dict[str, Any]:
         """The apply data of the contract."""
@@ -167,6 +172,7 @@ def _run(
             )
             journal.begin(len(plan.actions), clock())
             _walk(folder, plan, performer, journal, progress)
+            _finish(folder, performer, journal)
             journal.end(clock())
         applied = _applied(plan, journal.state, round((clock() - started) / SECOND, 3))
         evidence = {key: value for key, value in applied.to_json().items() if key != "already_applied"} | {"phase": plan.phase}
@@ -201,6 +207,14 @@ def _walk(folder: Folder, plan: Plan, performer: Performer, journal: Journal, pr
                 raise
             if progress is not None:
                 progress.advance(len(chunk))
+
+
+def _finish(folder: Folder, performer: Performer, journal: Journal) -> None:
+    try:
+        performer.finish(journal)
+    except IncidentError as error:
+        error.hint = f"{error.hint}; then: incident resume --incident {folder.id}".removeprefix("; then: ")
+        raise
 
 
 @contextmanager
@@ -246,6 +260,7 @@ def _applied(plan: Plan, state: JournalState, seconds: float) -> Applied:
     notes = tuple(
         (_name(plan, index), outcome.note) for index, outcome in sorted(state.outcomes.items()) if outcome.status != "done"
     )
+    notes += tuple(sorted(state.strays.items()))
     doubtful = len(state.doubtful.keys() | {index for index, one in state.outcomes.items() if one.status == "unknown"})
     return Applied(
         plan.id,
@@ -257,6 +272,7 @@ def _applied(plan: Plan, state: JournalState, seconds: float) -> Applied:
         sum(action.size for action in touched),
         seconds,
         notes=notes,
+        strays=len(state.strays),
     )
 
 
@@ -278,4 +294,6 @@ def _sentence(plan: Plan, applied: Applied) -> str:
         for count, word in ((applied.failed, "failed"), (applied.drifted, "drifted"), (applied.unknown, "unknown"))
         if count
     ]
+    if applied.strays:
+        parts.append(f"cells that hold what was written since the plan: {applied.strays}")
     return f"{plan.id}: {', '.join(parts)}"

@@ -38,6 +38,8 @@ class JournalState:
     """All that a journal says. Times in nanoseconds UTC; actions by their index in the plan.
 
     ``doubtful`` maps the actions whose effect is not settled to the time of their first intent since the last settlement.
+    ``before``: what lay in the cells of a doubtful run before it.
+    ``strays``: cells that in the end held what the plan did not know of, and what that was.
     """
 
     begun: int | None = None
@@ -47,6 +49,8 @@ class JournalState:
     made: dict[int, str] = field(default_factory=dict)
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     settled_at: dict[int, int] = field(default_factory=dict)
+    strays: dict[str, str] = field(default_factory=dict)
+    before: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def count(self, status: Status) -> int:
         return sum(outcome.status == status for outcome in self.outcomes.values())
@@ -71,11 +75,14 @@ class JournalState:
                 for index in _spread(record["actions"]):
                     self.first_intent.setdefault(index, at)
                     self.doubtful.setdefault(index, at)
+                    self.before.setdefault(index, record.get("before", {}))
             case "made":
                 self.made |= {int(index): made for index, made in record["versions"].items()}
             case "outcome":
                 for text, (status, version_id, note) in record["results"].items():
                     self._settle(int(text), Outcome(status, version_id, note), at)
+            case "strays":
+                self.strays = {str(cell): str(why) for cell, why in record["cells"].items()}
             case "end":
                 self.ended = at
 
@@ -85,6 +92,7 @@ class JournalState:
         if outcome.status != "unknown":
             self.doubtful.pop(index, None)
             self.made.pop(index, None)
+            self.before.pop(index, None)
 
 
 def journal_path(folder: Path, plan_id: str) -> Path:
@@ -154,9 +162,10 @@ class Journal:
     def begin(self, actions: int, at: int) -> None:
         self._append({"type": "begin", "at": render(at), "plan": self.path.stem, "actions": actions, **self._claim.owner})
 
-    def intent(self, actions: Iterable[int], at: int) -> None:
-        """Write before acting. ``at`` in nanoseconds UTC."""
-        self._append({"type": "intent", "at": render(at), "actions": _ranges(actions)})
+    def intent(self, actions: Iterable[int], at: int, before: Mapping[str, Any] | None = None) -> None:
+        """Write before acting. ``at`` in nanoseconds UTC; ``before``: what lies in the cells of a run."""
+        noted = {"before": dict(before)} if before is not None else {}
+        self._append({"type": "intent", "at": render(at), "actions": _ranges(actions), **noted})
 
     def made(self, versions: Mapping[int, str], at: int) -> None:
         """The version ids that the server gave to what we made."""
@@ -167,6 +176,10 @@ class Journal:
         if results:
             plain = {str(index): [one.status, one.version_id, one.note] for index, one in results.items()}
             self._append({"type": "outcome", "at": render(at), "results": plain})
+
+    def strays(self, cells: Mapping[str, str], at: int) -> None:
+        """What lay in cells at the end without the plan's knowledge."""
+        self._append({"type": "strays", "at": render(at), "cells": dict(cells)})
 
     def end(self, at: int) -> None:
         self._append({"type": "end", "at": render(at)})

@@ -28,10 +28,14 @@ class BadVersion:
     etag: str
 
 
+Covered = tuple[str, str]
+"""A key, and the version id of the delete marker that we put on it or of what that marker covered. What lies above came later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """``standing``: the effects of ours that still hold. ``urls``: where each cell lies, "" where nobody can say.
-
+    """``covered``: what each purge did to each cell, by plan and cell.
+    ``standing``: the effects of ours that still hold. ``urls``: where each cell lies, "" where nobody can say.
     ``expected_empty``: cells that somebody said are rightly empty, with the reason.
     """
 
@@ -40,6 +44,7 @@ class Losses:
     bad: tuple[BadVersion, ...]
     urls: Mapping[str, str]
     expected_empty: Mapping[str, str]
+    covered: Mapping[tuple[str, str], frozenset[Covered]]
 
 
 def losses(folder: IncidentFolder, fresh: Fresh) -> Losses:
@@ -58,6 +63,7 @@ def losses(folder: IncidentFolder, fresh: Fresh) -> Losses:
         tuple(_bad(folder, plans, {(effect.plan_id, effect.cell) for effect in standing}, fresh.history)),
         _urls(plans, [*(one.cell for one in missing), *(one.cell for one in standing)], fresh.history),
         empty,
+        _covered(folder, plans, fresh.history),
     )
 
 
@@ -89,6 +95,22 @@ def _bad(folder: IncidentFolder, plans: list[Plan], standing: set[tuple[str, Cel
             cell = cells.get(action.cell)
             if cell is not None and (plan.id, cell) in standing:
                 yield BadVersion(str(cell), action.bucket, action.key, action.requires.version_id, action.requires.etag)
+
+
+def _covered(folder: IncidentFolder, plans: list[Plan], history: History) -> dict[tuple[str, str], frozenset[Covered]]:
+    find = history.identities.find
+    found: dict[tuple[str, str], set[Covered]] = {}
+    for plan in plans:
+        if plan.phase != "purge":
+            continue
+        state = read_journal(folder.journal_dir, plan.id)
+        cells = {str(cell): str(replace(cell.cell, dataset=find(cell.cell.dataset))) for cell in plan.cells}
+        for index, action in enumerate(plan.actions):
+            outcome = state.outcomes.get(index)
+            if isinstance(action, PutMarker) and outcome is not None and outcome.status == "done" and outcome.version_id:
+                pairs = {(action.key, outcome.version_id), (action.key, action.requires.version_id)}
+                found.setdefault((plan.id, cells.get(action.cell, action.cell)), set()).update(pairs)
+    return {cell: frozenset(pairs) for cell, pairs in found.items()}
 
 
 def _urls(plans: list[Plan], cells: list[Cell], history: History) -> dict[str, str]:

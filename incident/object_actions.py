@@ -11,14 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import assert_never
 
-from incident.errors import ObjectMissing, PreconditionFailed, StorageError, StorageUnreachable
+from incident.errors import ConfigError, ObjectMissing, PreconditionFailed, StorageError, StorageUnreachable
 from incident.journal import Journal, Outcome
 from incident.object_evidence import Look, check, settle, verify
 from incident.storage.port import ObjectStore
-from runbooks.plan import CopyVersion, ObjectAction, Plan, PutMarker, RemoveMarkers, RemoveOwn, RunJob
-from runbooks.survey import KeyHistory
+from runbooks.plan import CopyVersion, ObjectAction, Plan, PlannedCell, PutMarker, RemoveMarkers, RemoveOwn, RunJob
+from runbooks.survey import KeyHistory, rest
 
 CHUNK = 1_000
+_AT_ONCE = 8
 Stores = Callable[[str, str], ObjectStore]
 Made = dict[int, str | None]
 """The version id of what we made; None where the server did not tell, or where nothing is made."""
@@ -29,7 +30,11 @@ class ObjectActions:
 
     def __init__(self, plan: Plan, stores: Stores, clock: Callable[[], int], workers: int = 32) -> None:
         self._plan, self._stores, self._clock, self._workers = plan, stores, clock, workers
-        self._planned = dict(plan.buckets)
+        self._acted: dict[str, set[str]] = {}
+        for action in plan.actions:
+            if not isinstance(action, RunJob):
+                self._acted.setdefault(action.cell, set()).add(action.key)
+        self._places = {str(cell): cell.url for cell in plan.cells}
 
     def chunks(self, indices: Sequence[int]) -> list[list[int]]:
         """At most 1,000 actions of one kind, bucket and cell, in the plan's order."""
@@ -53,22 +58,23 @@ class ObjectActions:
     def perform(self, chunk: Sequence[int], journal: Journal) -> None:
         """One chunk, its intents and outcomes journalled.
 
-        Raises StorageError, CredentialsMissing and TimelineUnwritable; what was sent by then stays in doubt in the journal, and
-        performing the same chunk again settles it.
+        Raises StorageError, CredentialsMissing, ConfigError and TimelineUnwritable; what was sent by then stays in doubt in the
+        journal, and performing the same chunk again settles it.
         """
         actions = {index: self.action(index) for index in chunk}
-        bucket = actions[chunk[0]].bucket
-        store = self._stores(bucket, actions[chunk[0]].key)
-        if drifted := self._moved(store, bucket):
-            journal.outcome(dict.fromkeys(chunk, Outcome("drifted", None, drifted)), self._clock())
-            return
-        before = look(store, bucket, [action.key for action in actions.values()])
+        first = actions[chunk[0]]
+        bucket, store = first.bucket, self._store(first)
+        doubtful = [index for index in chunk if index in journal.state.doubtful]
+        moved = self._moved(store, bucket, settling=bool(doubtful))
+        # Where nothing may be begun any more, what was begun is settled all the same: it may hide somebody's data.
+        looked_at = doubtful if moved else chunk
+        before = look(store, bucket, [actions[index].key for index in looked_at]) if looked_at else {}
         ready: list[int] = []
         settled: dict[int, Outcome] = {}
         for index, action in actions.items():
             found = before.get(action.key)
             verdict = self._settled(store, journal, index, action, found)
-            if verdict is None and (drift := check(action, found, begun=index in journal.state.doubtful)):
+            if verdict is None and (drift := moved or check(action, found, begun=index in doubtful)):
                 verdict = Outcome("drifted", None, drift)
             if verdict is None:
                 ready.append(index)
@@ -78,10 +84,61 @@ class ObjectActions:
         if ready:
             self._act(store, bucket, {index: actions[index] for index in ready}, before, journal)
 
-    def _moved(self, store: ObjectStore, bucket: str) -> str:
-        """On a bucket whose versioning is not as planned a plain DELETE may destroy: then nothing at all is done there."""
-        now, planned = store.state(bucket).versioning, self._planned.get(bucket)
-        return "" if now == planned == "Enabled" else f"versioning of {bucket} is {now}, planned was {planned}"
+    def finish(self, journal: Journal) -> None:
+        """Look at every cell once more: what was written since the plan under other names was not covered, nor set back."""
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            found = zip(self._plan.cells, pool.map(self._stray, self._plan.cells), strict=True)
+            journal.strays({str(cell): why for cell, why in found if why}, self._clock())
+
+    def _stray(self, cell: PlannedCell) -> str:
+        bucket, _, prefix = cell.url.removeprefix("s3://").partition("/")
+        if not prefix:
+            return "it is not known where it lies"
+        acted = self._acted.get(str(cell), set())
+        others = [one for one in self._stores(bucket, prefix).histories(bucket, prefix) if one.key not in acted]
+        if rest(others) == cell.rest:
+            return ""
+        lying = [one.key for one in others if one.current is not None]
+        if cell.rest or not lying:
+            return "objects that the plan leaves alone were written or deleted since the plan"
+        return f"{len(lying)} objects were written there since the plan, the first {lying[0]}"
+
+    def _store(self, action: ObjectAction) -> ObjectStore:
+        """The store that the cell was surveyed in; a key may be covered by a narrower [[storage]] entry."""
+        _, _, prefix = self._places.get(action.cell, "").removeprefix("s3://").partition("/")
+        return self._stores(action.bucket, prefix or action.key)
+
+    def moved(self) -> str:
+        """Why a bucket is not what the plan relies on; empty when all are."""
+        found = (self._moved(self._store(action), action.bucket, settling=False) for action in self._one_per_place())
+        return next((why for why in found if why), "")
+
+    def _one_per_place(self) -> list[ObjectAction]:
+        found: dict[tuple[str, int], ObjectAction] = {}
+        for action in map(self.action, range(len(self._plan.actions))):
+            found.setdefault((action.bucket, id(self._store(action))), action)
+        return list(found.values())
+
+    def _moved(self, store: ObjectStore, bucket: str, *, settling: bool) -> str:
+        """On a bucket whose versioning is not as planned a plain DELETE may destroy: then nothing at all is done there.
+
+        Raises ConfigError when it is not even the planned server's bucket and something is to be settled: no other can tell.
+        """
+        now = store.state(bucket)
+        known = [terms for terms in self._plan.buckets if terms[0] == bucket]
+        if now.terms in known and now.versioning == "Enabled":
+            return ""
+        if not known:
+            return f"{bucket} is not in the plan"
+        planned = next((terms for terms in known if terms[2] == now.terms[2]), known[0])
+        if now.terms[2] != planned[2]:
+            why = f"the plan is for {bucket} of {planned[2] or 'another server'}, and [[storage]] now leads to {now.terms[2]}"
+            if settling:
+                raise ConfigError(why, "set endpoint in [[storage]] back; then: incident resume", code="moved")
+            return why
+        if now.terms[1] != planned[1] or now.versioning != "Enabled":
+            return f"versioning of {bucket} is {now.terms[1]}, planned was {planned[1]}"
+        return f"the lifecycle rules of {bucket} now expire covered versions: {now.terms[3]}; planned was {planned[3]}"
 
     def _settled(
         self, store: ObjectStore, journal: Journal, index: int, action: ObjectAction, found: KeyHistory | None
@@ -89,7 +146,7 @@ class ObjectActions:
         """What came of an earlier try; None when there was none, or when it certainly had no effect."""
         if index not in journal.state.doubtful:
             return None
-        return self._concluded(store, action, settle(action, found, journal.state.doubtful[index], journal.state.made.get(index)))
+        return self._concluded(store, action, settle(action, found, journal.state.made.get(index)))
 
     def _concluded(self, store: ObjectStore, action: ObjectAction, seen: Look) -> Outcome | None:
         if seen.take_back is None:
@@ -110,8 +167,7 @@ class ObjectActions:
         before: Mapping[str, KeyHistory],
         journal: Journal,
     ) -> None:
-        at = self._clock()
-        journal.intent(actions, at)
+        journal.intent(actions, self._clock())
         made, errors = self._send(store, bucket, actions, before)
         journal.made({index: version for index, version in made.items() if version}, self._clock())
         after = look(store, bucket, [action.key for action in actions.values()])
@@ -120,7 +176,7 @@ class ObjectActions:
             found, error = after.get(action.key), errors.get(index, "")
             if error.startswith("Unanswered") or (index not in errors and made.get(index) is None and _makes(action)):
                 # Not seen now does not mean never: the request may still be on its way.
-                outcome = self._concluded(store, action, settle(action, found, at, None))
+                outcome = self._concluded(store, action, settle(action, found, None))
                 results[index] = outcome or Outcome("unknown", None, error or "the server did not name the version it made")
             elif error in {"PreconditionFailed", "NoSuchKey"}:
                 results[index] = Outcome("drifted", None, "it changed while the plan was applied")

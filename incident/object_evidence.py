@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from incident.journal import Outcome
-from lineage.timestamps import SECOND
 from runbooks.plan import CopyVersion, ObjectAction, PutMarker, RemoveMarkers, RemoveOwn
 from runbooks.survey import KeyHistory, ObjectVersion
 
@@ -31,7 +30,7 @@ def check(action: ObjectAction, found: KeyHistory | None, *, begun: bool = False
     """Why the action must not be done now; empty when everything is as planned. ``begun``: a part of it may be done already."""
     if found is None:
         return "the object and all its versions are gone"
-    if begun and isinstance(action, RemoveMarkers) and settle(action, found, 0, None).outcome is None:
+    if begun and isinstance(action, RemoveMarkers) and settle(action, found, None).outcome is None:
         return ""
     top, planned = found.top, action.requires
     if (top.version_id, top.etag, top.is_marker) != (planned.version_id, planned.etag, planned.is_marker):
@@ -87,12 +86,12 @@ def _stands(action: PutMarker | CopyVersion, found: KeyHistory | None, made: str
     return Look(Outcome("done", made))
 
 
-def settle(action: ObjectAction, found: KeyHistory | None, since: int, made: str | None) -> Look:
-    """Whether a request sent at ``since`` (nanoseconds UTC) or later had its effect. ``made``: its version id, if known."""
+def settle(action: ObjectAction, found: KeyHistory | None, made: str | None) -> Look:
+    """Whether a request that was sent had its effect. ``made``: the id of the version that it made, if known."""
     match action:
         case PutMarker() | CopyVersion():
             if made is None:
-                return _guess(action, found, since)
+                return _guess(action, found)
             if _place(found, made) is None and found is not None and found.top.version_id == action.requires.version_id:
                 return Look(None)
             return _stands(action, found, made)
@@ -113,11 +112,12 @@ def settle(action: ObjectAction, found: KeyHistory | None, since: int, made: str
             assert_never(action)
 
 
-def _guess(action: PutMarker | CopyVersion, found: KeyHistory | None, since: int) -> Look:
+def _guess(action: PutMarker | CopyVersion, found: KeyHistory | None) -> Look:
     """The id of what we made was lost.
 
-    A version is taken for ours only directly above the planned one and not older than our intent. One second of tolerance is for
-    servers that cut times to whole seconds. A copy must carry the source's ETag, so that removing it one day loses no byte.
+    We send only after seeing the planned version on top, so whatever lies above it came later: the order of the list says so,
+    and no clock is asked, ours or the server's. A version is taken for ours only directly above the planned one. A copy must
+    carry the source's ETag, so that removing it one day loses no byte.
     """
     if found is None:
         return Look(Outcome("drifted", None, "the object and all its versions are gone"))
@@ -125,20 +125,18 @@ def _guess(action: PutMarker | CopyVersion, found: KeyHistory | None, since: int
     if found.top.version_id == planned:
         return Look(None)
     at = _place(found, planned)
-    if at is not None and _like_ours(action, found.versions[at - 1], since):
+    if at is not None and _like_ours(action, found.versions[at - 1]):
         return Look(Outcome("done", found.versions[at - 1].version_id))
     hidden = found.versions[1] if len(found.versions) > 1 else None
     if isinstance(action, CopyVersion) and _version(found, action.source_version_id) is None:
         return Look(Outcome("drifted", None, _REWRITTEN))  # whoever made the top one, it may be the last of its bytes
-    if hidden is not None and not hidden.is_marker and hidden.version_id != planned and _like_ours(action, found.top, since):
+    if hidden is not None and not hidden.is_marker and hidden.version_id != planned and _like_ours(action, found.top):
         # Somebody wrote just before our request. Rather uncover it once too often than hide it.
         return Look(Outcome("drifted", None, _REWRITTEN), take_back=found.top.version_id)
     return Look(Outcome("drifted", None, _REWRITTEN))
 
 
-def _like_ours(action: PutMarker | CopyVersion, version: ObjectVersion, since: int) -> bool:
-    if version.last_modified < since - SECOND:
-        return False
+def _like_ours(action: PutMarker | CopyVersion, version: ObjectVersion) -> bool:
     if isinstance(action, PutMarker):
         return version.is_marker
     return (version.etag, version.size, version.is_marker) == (action.source_etag, action.size, False)

@@ -134,12 +134,21 @@ def show_applied(folder: IncidentFolder, plan: Plan, applied: Applied, following
     if applied.drifted:
         message = f"{applied.drifted} objects changed since the plan and were left alone{_examples(applied)}"
         problems.append(Problem("drift", message, f"incident {plan.phase}"))
+    if applied.strays:
+        message = f"{applied.strays} cells hold what was written since the plan; that was left alone{_examples(applied)}"
+        problems.append(Problem("drift", message, f"incident {plan.phase}"))
     if applied.already:
         text = f"{plan.id} was applied already; nothing was done."
     else:
         text = f"{plan.id}: {applied.done} of {len(plan.actions)} done, {render_size(applied.bytes)}, in {applied.seconds:.1f} s"
     incomplete = applied.failed or applied.unknown
-    next_step = resume if incomplete else f"incident {plan.phase}" if applied.drifted and plan.phase != "undo" else following
+    next_step = (
+        resume
+        if incomplete
+        else f"incident {plan.phase}"
+        if (applied.drifted or applied.strays) and plan.phase != "undo"
+        else following
+    )
     notes = [{"what": what, "why": why} for what, why in applied.notes]
     return Report(
         data={**applied.to_json(), "notes": notes},

@@ -5,7 +5,7 @@ Each check is ok, warn (a person should look) or fail (something tainted is left
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -16,12 +16,12 @@ from incident.home import IncidentFolder
 from incident.journal import read_journal
 from incident.language import plural
 from incident.losses import Losses
-from incident.outputs import Outputs, is_newer, place
+from incident.outputs import Newest, Outputs, place
 from lineage.blast_radius import BlastRadius
 from lineage.effects import Effect
 from lineage.timestamps import AFTER
 from runbooks.plan import RunJob
-from runbooks.survey import ObjectVersion
+from runbooks.survey import KeyHistory, ObjectVersion
 
 _TOLD = 10
 _LOOKING = 16
@@ -40,7 +40,7 @@ class Evidence:
 
 def verification(evidence: Evidence) -> Iterator[Check]:
     """Every check, in order; none stops the others."""
-    found = _current(evidence)
+    found = _look(evidence)
     yield _purged_are_back(evidence, found)
     yield _no_bad_version_is_current(evidence, found)
     yield _nothing_is_as_it_was(evidence, found)
@@ -54,12 +54,15 @@ def verification(evidence: Evidence) -> Iterator[Check]:
 # --- storage -------------------------------------------------------------------------------------------------------------
 
 
-def _current(evidence: Evidence) -> dict[str, list[ObjectVersion] | str]:
-    """For each cell that we changed its current objects, or why they cannot be looked at; each place is listed once."""
+Found = Mapping[str, list[KeyHistory] | str]
 
-    def look(cell: str) -> list[ObjectVersion] | str:
+
+def _look(evidence: Evidence) -> Found:
+    """For each cell that we changed its keys, or why they cannot be looked at; each place is listed once."""
+
+    def look(cell: str) -> list[KeyHistory] | str:
         try:
-            return list(evidence.outputs.current(evidence.losses.urls.get(cell, "")))
+            return list(evidence.outputs.histories(evidence.losses.urls.get(cell, "")))
         except ConfigError as error:
             return error.message
 
@@ -68,13 +71,13 @@ def _current(evidence: Evidence) -> dict[str, list[ObjectVersion] | str]:
         return dict(zip(cells, pool.map(look, cells), strict=True))
 
 
-def _purged_are_back(evidence: Evidence, found: dict[str, list[ObjectVersion] | str]) -> Check:
+def _purged_are_back(evidence: Evidence, found: Found) -> Check:
     purged = [effect for effect in evidence.losses.standing if effect.kind == "purge"]
     expected = [effect for effect in purged if str(effect.cell) in evidence.losses.expected_empty]
     lacking = [
         f"{effect.cell} {why}"
         for effect in purged
-        if effect not in expected and (why := _not_back(effect, found[str(effect.cell)]))
+        if effect not in expected and (why := _not_back(effect, found[str(effect.cell)], evidence))
     ]
     unseen = {str(one): one for one in evidence.losses.missing if one.leaves == "nothing"}
     told = {str(effect.cell) for effect in purged}
@@ -92,23 +95,33 @@ def _purged_are_back(evidence: Evidence, found: dict[str, list[ObjectVersion] | 
     )
 
 
-def _not_back(effect: Effect, objects: list[ObjectVersion] | str) -> str:
-    """Why a purged cell is not back; empty when it is."""
-    if isinstance(objects, str):
-        return f"cannot be looked at: {objects}"
+def _not_back(effect: Effect, keys: list[KeyHistory] | str, evidence: Evidence) -> str:
+    """Why a purged cell is not back; empty when it is. No clock of ours is asked: what lies above our marker came later."""
+    if isinstance(keys, str):
+        return f"cannot be looked at: {keys}"
     if effect.end >= AFTER:
         return "is only half purged"
-    if not objects:
+    current = [one for one in keys if one.current is not None]
+    if not current:
         return "has no objects"
-    newest = max(one.last_modified for one in objects)
-    return "" if is_newer(newest, effect.end) else "has only objects from before the purge"
+    covered = evidence.losses.covered.get((effect.plan_id, str(effect.cell)), frozenset())
+    if any((one.key, version.version_id) in covered for one in current for version in one.versions[1:]):
+        return ""
+    names = {key for key, _ in covered}
+    others = [one for one in current if one.key not in names]
+    if effect.complete and others:
+        return ""  # when the purge ended, nothing was current there
+    laid = [version for one in keys for version in one.versions if (one.key, version.version_id) in covered]
+    last = Newest(max((version.last_modified for version in laid), default=0), frozenset(one.version_id for one in laid))
+    back = laid and any(one.current is not None and last.precedes(one.current) for one in others)
+    return "" if back else "has only objects from before the purge"
 
 
 def _reverts(evidence: Evidence) -> list[Effect]:
     return [effect for effect in evidence.losses.standing if effect.kind == "revert"]
 
 
-def _no_bad_version_is_current(evidence: Evidence, found: dict[str, list[ObjectVersion] | str]) -> Check:
+def _no_bad_version_is_current(evidence: Evidence, found: Found) -> Check:
     current = _current_by_key(evidence, found)
     bad = [
         f"s3://{one.bucket}/{one.key} version {one.version_id} ({one.cell})"
@@ -125,7 +138,7 @@ def _no_bad_version_is_current(evidence: Evidence, found: dict[str, list[ObjectV
     )
 
 
-def _nothing_is_as_it_was(evidence: Evidence, found: dict[str, list[ObjectVersion] | str]) -> Check:
+def _nothing_is_as_it_was(evidence: Evidence, found: Found) -> Check:
     """Byte for byte the bad data under a new version id: perhaps the fix was not deployed; perhaps that file was never wrong."""
     current = _current_by_key(evidence, found)
     same = [
@@ -143,12 +156,13 @@ def _nothing_is_as_it_was(evidence: Evidence, found: dict[str, list[ObjectVersio
     )
 
 
-def _current_by_key(evidence: Evidence, found: dict[str, list[ObjectVersion] | str]) -> dict[tuple[str, str], ObjectVersion]:
+def _current_by_key(evidence: Evidence, found: Found) -> dict[tuple[str, str], ObjectVersion]:
     return {
-        (place(evidence.losses.urls[cell])[0], one.key): one
-        for cell, objects in found.items()
-        if not isinstance(objects, str)
-        for one in objects
+        (place(evidence.losses.urls[cell])[0], one.key): one.current
+        for cell, keys in found.items()
+        if not isinstance(keys, str)
+        for one in keys
+        if one.current is not None
     }
 
 

@@ -10,7 +10,7 @@ from lineage.blast_radius import BlastRadius, ReachedCell
 from lineage.datasets import DatasetId, JobId
 from runbooks.consents import Consents
 from runbooks.plan import ObjectAction, PlannedCell, Refusal
-from runbooks.survey import CellSurvey, ObjectVersion, Target
+from runbooks.survey import BucketState, CellSurvey, ObjectVersion, Target
 from runbooks.targets import inside, table_format
 
 KEPT_DAYS = 30
@@ -50,7 +50,7 @@ class Draft:
 
     planned: PlannedCell
     actions: tuple[ObjectAction, ...]
-    bucket: str
+    bucket: BucketState
 
 
 def surveyed(reached: ReachedCell, facts: Facts, taken: Sequence[tuple[Cell, Target]]) -> CellSurvey | Refusal:

@@ -15,6 +15,7 @@ import rfc8785
 from lineage.attempts import Cell
 from lineage.datasets import DatasetId
 from lineage.partitions import parse_partition
+from runbooks.survey import Terms
 
 Phase = Literal["revert", "purge", "backfill", "undo"]
 
@@ -127,7 +128,8 @@ class PlannedCell:
     """A cell that a plan answers for, even where nothing had to be done.
 
     ``leaves``: what is current there afterwards. ``partial``: some of its objects are left as they are, so that applying the
-    plan does not put the whole cell into that state. ``url``: where it lies.
+    plan does not put the whole cell into that state. ``url``: where it lies. ``rest``: the fingerprint (``survey.rest``) of what
+    lies there besides the keys that the plan acts on, so that what is written there since can be told.
     """
 
     namespace: str
@@ -137,6 +139,7 @@ class PlannedCell:
     leaves: Literal["nothing", "data"]
     url: str = ""
     partial: bool = False
+    rest: str = ""
 
     @classmethod
     def of(cls, cell: Cell, leaves: Literal["nothing", "data"], url: str = "") -> PlannedCell:
@@ -156,7 +159,7 @@ class Plan:
 
     ``previous`` is the id of the incident's last applied or undone plan, so that the same purge after an undo is a new plan.
     ``target`` is the plan taken back, for phase "undo". Each action names its cell as ``str(cells[i])``.
-    ``buckets`` maps each bucket to its versioning state as planned.
+    ``buckets``: what the plan relies on of each bucket (``BucketState.terms``).
     """
 
     incident: str
@@ -166,7 +169,7 @@ class Plan:
     cells: tuple[PlannedCell, ...] = ()
     previous: str | None = None
     target: str | None = None
-    buckets: tuple[tuple[str, str], ...] = ()
+    buckets: tuple[Terms, ...] = ()
     refused: tuple[Refusal, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -184,7 +187,7 @@ class Plan:
             "previous": self.previous,
             "target": self.target,
             "cells": [asdict(cell) for cell in self.cells],
-            "buckets": [list(pair) for pair in self.buckets],
+            "buckets": [list(terms) for terms in self.buckets],
             "actions": [_plain(asdict(action)) for action in self.actions],
         }
 
@@ -204,7 +207,7 @@ class Plan:
             cells=tuple(PlannedCell(**raw) for raw in body["cells"]),
             previous=body["previous"],
             target=body["target"],
-            buckets=tuple((name, state) for name, state in body["buckets"]),
+            buckets=tuple((name, state, server, expires) for name, state, server, expires in body["buckets"]),
             refused=refused,
             warnings=warnings,
         )

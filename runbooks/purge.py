@@ -44,7 +44,7 @@ def plan_purge(facts: Facts, consents: Consents) -> Plan:
         actions=actions,
         cells=tuple(draft.planned for draft in drafts),
         previous=facts.previous,
-        buckets=tuple(sorted({(draft.bucket, "Enabled") for draft in drafts})),
+        buckets=tuple(sorted({draft.bucket.terms for draft in drafts})),
         refused=tuple(refusals),
         warnings=tuple(warnings),
     )
@@ -62,4 +62,4 @@ def _draft(survey: CellSurvey) -> Draft:
         )
         for version in sorted(survey.objects, key=marker_first)
     )
-    return Draft(planned, actions, survey.target.bucket)
+    return Draft(planned, actions, survey.bucket)

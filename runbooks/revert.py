@@ -6,6 +6,7 @@ reports whole seconds leaves up to a second open: where that decides between two
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from lineage.attempts import Cell
@@ -14,7 +15,7 @@ from lineage.timestamps import BEFORE, SECOND, render
 from runbooks.consents import Consents, included, over_caps
 from runbooks.facts import Draft, Facts, asked, questions, surveyed
 from runbooks.plan import CopyVersion, ObjectAction, Plan, PlannedCell, PutMarker, Refusal, RemoveMarkers, Requirement
-from runbooks.survey import CellSurvey, KeyHistory, ObjectVersion, Target
+from runbooks.survey import CellSurvey, KeyHistory, ObjectVersion, Target, rest
 
 LARGEST_COPY = 5 * 1000**3
 """CopyObject's limit is 5 GB; larger objects are refused until multipart copies are built."""
@@ -72,7 +73,7 @@ def plan_revert(facts: Facts, consents: Consents, skew: int = 0, protected: froz
         actions=actions,
         cells=tuple(draft.planned for draft in drafts),
         previous=facts.previous,
-        buckets=tuple(sorted({(draft.bucket, "Enabled") for draft in drafts})),
+        buckets=tuple(sorted({draft.bucket.terms for draft in drafts})),
         refused=tuple(refusals),
         warnings=tuple(warnings),
     )
@@ -104,7 +105,9 @@ def _draft(reached: ReachedCell, survey: CellSurvey, skew: int, before: int | No
             return Refusal(name, action.why, action.code)
         if action is not None:
             actions.append(action)
-    return Draft(planned, tuple(sorted(actions, key=_turn)), survey.target.bucket)
+    acted = {action.key for action in actions}
+    planned = replace(planned, rest=rest(history for history in survey.keys if history.key not in acted))
+    return Draft(planned, tuple(sorted(actions, key=_turn)), survey.bucket)
 
 
 def _good(history: KeyHistory, moment: int) -> ObjectVersion | None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from lineage.attempts import Cell
 
 Versioning = Literal["Enabled", "Suspended", "Off"]
+Terms = tuple[str, str, str, str]
+"""A bucket's name, versioning, server and expiry, as a plan keeps them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,17 @@ class KeyHistory:
         return None if self.top.is_marker else self.top
 
 
+def rest(histories: Iterable[KeyHistory]) -> str:
+    """A fingerprint of what is current among some keys; empty when nothing is. Folder placeholders do not count."""
+    lines = sorted(
+        f"{one.key}\0{current.version_id}\0{current.etag}"
+        for one in histories
+        if (current := one.current) is not None and not (current.size == 0 and one.key.endswith("/"))
+    )
+    text = "\n".join(lines).encode("utf-8", "surrogatepass")
+    return f"{len(lines)}:{hashlib.sha256(text).hexdigest()[:24]}" if lines else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Expiry:
     """A lifecycle rule that removes noncurrent versions under ``prefix`` after ``days``."""
@@ -69,7 +84,8 @@ class BucketState:
     """What must be known of a bucket before anything in it is changed.
 
     ``lifecycle_known`` is false where we may not read the lifecycle rules. With ``mfa_delete`` a version can be removed only
-    with a second factor, so that we could not take our own markers back.
+    with a second factor, so that we could not take our own markers back. ``server``: where the bucket was found, since a bucket
+    of the same name may be anybody's elsewhere.
     """
 
     bucket: str
@@ -77,6 +93,14 @@ class BucketState:
     expiries: tuple[Expiry, ...] = ()
     lifecycle_known: bool = True
     mfa_delete: bool = False
+    server: str = ""
+
+    @property
+    def terms(self) -> Terms:
+        """What a plan relies on: the bucket, its versioning, its server, and what may expire in it."""
+        rules = ", ".join(f"{one.days} days for {one.prefix or 'everything'}" for one in self.expiries)
+        expires = (rules or "nothing") if self.lifecycle_known else "unknown"
+        return self.bucket, f"{self.versioning}{', MFA delete' if self.mfa_delete else ''}", self.server, expires
 
 
 @dataclass(frozen=True, slots=True)

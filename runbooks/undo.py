@@ -8,6 +8,7 @@ so that it is refused unless named.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 from runbooks.consents import Consents, names
@@ -21,16 +22,12 @@ from runbooks.plan import (
     RemoveMarkers,
     RemoveOwn,
     Requirement,
+    RunJob,
 )
-from runbooks.survey import BucketState, KeyHistory
+from runbooks.survey import BucketState, KeyHistory, rest
 
-Current = Mapping[tuple[str, str], KeyHistory | None]
-"""(bucket, key) → its versions now."""
-
-
-def undone_keys(target: Plan, done: Mapping[int, str | None]) -> list[tuple[str, str]]:
-    """The (bucket, key) pairs whose histories an undo needs. ``done``: index → version id that we made, for each action done."""
-    return [(action.bucket, action.key) for _, action, _ in _done(target, done)]
+Current = Mapping[str, Sequence[KeyHistory]]
+"""A planned cell's name → all keys under its place now."""
 
 
 def plan_undo(
@@ -42,15 +39,20 @@ def plan_undo(
     consents: Consents,
     previous: str | None,
 ) -> Plan:
-    """The inverse of what ``target`` did. Pure; nothing it did not record as done is touched."""
+    """The inverse of what ``target`` did. Pure; nothing it did not record as done is touched.
+
+    A job may write under names of its own. So each cell is looked at as a whole: what lies there and was not there when the
+    plan was made counts as written again, like an object that we acted on and that changed.
+    """
     refusals: list[Refusal] = []
     warnings: list[str] = []
     if target.phase not in {"revert", "purge"}:
         refusals.append(Refusal(target.id, f"a {target.phase} cannot be undone", "empty"))
     stuck = {state.bucket for state in buckets if state.versioning != "Enabled"}
     by_cell: dict[str, list[tuple[ObjectAction, ObjectAction | None]]] = {}
+    now = {(name, history.key): history for name, histories in current.items() for history in histories}
     for _, action, made in reversed(_done(target, done)):
-        inverse = _inverse(action, made, current.get((action.bucket, action.key)))
+        inverse = _inverse(action, made, now.get((action.cell, action.key)))
         by_cell.setdefault(action.cell, []).append((action, inverse))
     cells: list[PlannedCell] = []
     actions: list[ObjectAction] = []
@@ -58,21 +60,27 @@ def plan_undo(
         pairs = by_cell.get(str(cell), [])
         inverses = [inverse for _, inverse in pairs if inverse is not None]
         again = len(pairs) - len(inverses)
+        known = {action.key for action in target.actions if not isinstance(action, RunJob) and action.cell == str(cell)}
+        strays = rest(one for one in current.get(str(cell), ()) if one.key not in known) != cell.rest
         if any(action.bucket in stuck for action, _ in pairs):
             refusals.append(Refusal(str(cell), "the versioning of its bucket is not Enabled any more", "unversioned"))
             continue
         if pairs and not inverses:
             warnings.append(f"{cell} changed since, all {again} objects of it; it stays as it is")
             continue
-        if again:
-            why = f"{again} of {len(pairs)} objects changed since; undoing the rest would mix two generations"
+        if pairs and (again or strays):
+            changed = f"{again} of {len(pairs)} objects" if again else "objects that the plan did not know of"
+            why = f"{changed} changed since; undoing the rest would mix two generations"
             if not any(names(text, cell.cell) for text in consents.include):
                 refusals.append(Refusal(str(cell), f"{why} (to go on: --include '{cell}')", "rewritten"))
                 continue
             warnings.append(f"{cell}: {why} (included by name)")
         actions += inverses
         unfinished = len(pairs) < sum(not _foreign(action, cell) for action in target.actions)
-        cells.append(_planned(cell, [action for action, _ in pairs], partial=bool(again) or unfinished))
+        left = {action.key for action in inverses}
+        beside = rest(one for one in current.get(str(cell), ()) if one.key not in left)
+        planned = _planned(cell, [action for action, _ in pairs], partial=bool(again) or strays or unfinished)
+        cells.append(replace(planned, rest=beside))
     return Plan(
         incident=target.incident,
         phase="undo",
@@ -81,7 +89,7 @@ def plan_undo(
         cells=tuple(cells),
         previous=previous,
         target=target.id,
-        buckets=tuple(sorted({(action.bucket, "Enabled") for action in actions})),
+        buckets=tuple(sorted(state.terms for state in buckets if any(action.bucket == state.bucket for action in actions))),
         refused=tuple(refusals),
         warnings=tuple(warnings),
     )

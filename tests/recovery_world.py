@@ -10,7 +10,7 @@ from typing import Any, Literal
 from incident.errors import StorageUnreachable
 from incident.executor import Applied, apply, interrupted, last_applied, resume
 from incident.journal import read_journal
-from incident.object_actions import ObjectActions, look
+from incident.object_actions import ObjectActions
 from incident.storage.memory import MemoryStore
 from incident.storage.port import Marked, ObjectStore, Removed
 from incident.surveys import Surveyor
@@ -25,7 +25,7 @@ from runbooks.plan import Plan
 from runbooks.purge import plan_purge
 from runbooks.revert import plan_revert
 from runbooks.survey import BucketState, KeyHistory, ObjectVersion
-from runbooks.undo import plan_undo, undone_keys
+from runbooks.undo import plan_undo
 
 BUCKET = "lake"
 ORDERS = DatasetId("s3://lake", "clean/orders")
@@ -106,9 +106,8 @@ class World:
     def undo(self, target: Plan, consents: Consents | None = None) -> Plan:
         state = read_journal(self.folder, target.id)
         done = {index: one.version_id for index, one in state.outcomes.items() if one.status == "done"}
-        keys = [key for _, key in undone_keys(target, done)]
-        seen = look(self.store, BUCKET, keys) if keys else {}
-        current = {(BUCKET, key): seen.get(key) for key in keys}
+        places = {str(one): one.url.removeprefix(f"s3://{BUCKET}/") for one in target.cells}
+        current = {name: tuple(self.store.histories(BUCKET, prefix)) for name, prefix in places.items()}
         states: Sequence[BucketState] = [self.store.state(BUCKET)]
         return plan_undo(target, done, current, states, consents=consents or Consents(), previous=last_applied(self))
 
@@ -123,6 +122,20 @@ class World:
 
     def performer(self, plan: Plan, store: ObjectStore | None) -> ObjectActions:
         return ObjectActions(plan, lambda _bucket, _prefix: store or self.store, lambda: self.store.now, workers=1)
+
+
+class Plans:
+    """The part of an incident's folder that effects read."""
+
+    def __init__(self, world: World, *plans: Plan) -> None:
+        self.journal_dir, self._plans = world.folder, {plan.id: plan for plan in plans}
+
+    def plans(self) -> list[str]:
+        return list(self._plans)
+
+    def load_plan(self, plan_id: str, phase: str | None = None) -> Plan:
+        assert phase is None
+        return self._plans[plan_id]
 
 
 def shape(listing: Mapping[str, tuple[ObjectVersion, ...]]) -> dict[str, list[tuple[bool, str]]]:

@@ -2,33 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from incident.changeable import changeable
 from incident.context import Context
-from incident.errors import InputNeeded, UsageError
-from incident.executor import Applied, Performer, apply, interrupted, last_applied, unsettled
+from incident.errors import Drift, InputNeeded, UsageError
+from incident.executor import Applied, apply, interrupted, last_applied, unsettled
 from incident.executor import resume as finish
 from incident.home import IncidentFolder
 from incident.journal import read_journal
-from incident.object_actions import CHUNK, ObjectActions, look
+from incident.object_actions import ObjectActions
+from incident.outputs import place
 from incident.plan_options import PlanOptions
 from incident.plan_report import show_applied, show_plan
 from incident.radius import Fresh, fresh_radius
 from incident.report import Report
 from incident.sizes import parse_size
-from incident.storage import open_store
+from incident.storage import open_reader, open_store
 from incident.surveys import places, surveyor
 from lineage.attempts import Cell
 from lineage.timestamps import parse
 from runbooks.consents import Consents
 from runbooks.facts import Facts
-from runbooks.plan import Plan
+from runbooks.plan import Plan, PlannedCell, PutMarker, Refusal
 from runbooks.purge import plan_purge
 from runbooks.revert import plan_revert
 from runbooks.survey import BucketState, KeyHistory
-from runbooks.undo import plan_undo, undone_keys
+from runbooks.targets import locate
+from runbooks.undo import Current, plan_undo
 
 _FOLLOWING = {"revert": "incident purge", "purge": "incident backfill", "backfill": "incident verify", "undo": "incident status"}
 
@@ -83,7 +85,7 @@ def undo(context: Context, plan_id: str | None, options: PlanOptions) -> Report:
         raise InputNeeded(f"{others[0]} was begun and is not finished", "incident resume", code="interrupted-apply")
     done = {index: outcome.version_id for index, outcome in state.outcomes.items() if outcome.status == "done"}
     consents = _consents(context, options)
-    current, buckets = _current(context, undone_keys(target, done))
+    current, buckets = _current(context, target.cells)
     plan = plan_undo(target, done, current, buckets, consents=consents, previous=last_applied(folder))
     return _shown(context, folder, _with(plan, _home_warning(context)), consents, options)
 
@@ -176,10 +178,28 @@ def _apply(context: Context, folder: IncidentFolder, plan: Plan) -> Report:
             "set approvals = 0 in incident.toml if you may",
             code="approval",
         )
+    performer = _performer(context, plan)
+    fresh_start = read_journal(folder.journal_dir, plan.id).begun is None
+    if fresh_start and (why := _relocated(context, plan) or performer.moved()):
+        again = f"incident undo {plan.target}" if plan.target is not None else f"incident {plan.phase}"
+        raise Drift(f"{plan.id} is stale: {why}; nothing was done", again, code="stale")
     with context.progress(plan.id, len(plan.actions)) as bar:
-        performer = _performer(context, plan)
         applied = apply(folder, plan, performer, clock=context.now, actor=context.actor(), progress=bar)
     return _told(folder, plan, applied)
+
+
+def _relocated(context: Context, plan: Plan) -> str:
+    """Why the configuration no longer says what the plan was made from; empty where it does. Undoing only needs our versions."""
+    if plan.phase == "undo":
+        return ""
+    deleted = {action.cell for action in plan.actions if isinstance(action, PutMarker)}
+    for cell in plan.cells:
+        found = locate(cell.cell, context.config.declarations, deleting=plan.phase == "purge" or str(cell) in deleted)
+        if isinstance(found, Refusal):
+            return f"{found.what} {found.why}"
+        if found.url != cell.url:
+            return f"{cell} lies at {found.url} by the configuration, planned was {cell.url}"
+    return ""
 
 
 def _told(folder: IncidentFolder, plan: Plan, applied: Applied) -> Report:
@@ -189,24 +209,19 @@ def _told(folder: IncidentFolder, plan: Plan, applied: Applied) -> Report:
     return show_applied(folder, plan, applied, following)
 
 
-def _performer(context: Context, plan: Plan) -> Performer:
+def _performer(context: Context, plan: Plan) -> ObjectActions:
     return ObjectActions(plan, lambda bucket, prefix: open_store(context.config, bucket, prefix), context.now)
 
 
-def _current(
-    context: Context, pairs: Sequence[tuple[str, str]]
-) -> tuple[Mapping[tuple[str, str], KeyHistory | None], list[BucketState]]:
-    by_bucket: dict[str, list[str]] = {}
-    for bucket, key in pairs:
-        by_bucket.setdefault(bucket, []).append(key)
-    found: dict[tuple[str, str], KeyHistory | None] = {}
-    states = []
-    with context.progress("survey", len(pairs)) as bar:
-        for bucket, keys in by_bucket.items():
-            states.append(open_store(context.config, bucket, keys[0]).state(bucket))
-            for start in range(0, len(keys), CHUNK):
-                chunk = keys[start : start + CHUNK]
-                seen = look(open_store(context.config, bucket, chunk[0]), bucket, chunk)
-                found |= {(bucket, key): seen.get(key) for key in chunk}
-                bar.advance(len(chunk))
-    return found, states
+def _current(context: Context, cells: Sequence[PlannedCell]) -> tuple[Current, list[BucketState]]:
+    found: dict[str, Sequence[KeyHistory]] = {}
+    states: dict[tuple[str, str], BucketState] = {}
+    with context.progress("survey", len(cells)) as bar:
+        for cell in cells:
+            bucket, prefix = place(cell.url)
+            reader = open_reader(context.config, bucket, prefix)
+            state = reader.state(bucket)
+            states[bucket, state.server] = state
+            found[str(cell)] = tuple(reader.histories(bucket, prefix))
+            bar.advance()
+    return found, list(states.values())

@@ -39,6 +39,8 @@ BATCH = 1_000
 _ALONE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]|^\s|\s$")
 """Keys that XML 1.0 cannot carry, or that a parser might change on the way: each fails its whole batch, or names another key."""
 
+_AWS = re.compile(r"https://s3[^/]*\.(amazonaws\.com(?:\.cn)?)")
+
 _T = TypeVar("_T")
 
 
@@ -86,7 +88,9 @@ class S3Store:
             found = self._reads.get_bucket_versioning(Bucket=bucket)
         versioning: Versioning = found.get("Status", "Off")
         expiries, known = self._expiries(bucket)
-        return BucketState(bucket, versioning, expiries, known, found.get("MFADelete") == "Enabled")
+        return BucketState(
+            bucket, versioning, expiries, known, found.get("MFADelete") == "Enabled", _server(self._reads.meta.endpoint_url)
+        )
 
     def _expiries(self, bucket: str) -> tuple[tuple[Expiry, ...], bool]:
         from botocore.exceptions import ClientError
@@ -244,6 +248,11 @@ def _keep_order(response_dict: dict[str, Any], customized_response_dict: dict[st
     except ValueError as error:
         customized_response_dict["Page"] = str(error)
     response_dict["body"] = b"<ListVersionsResult/>"
+
+
+def _server(url: str) -> str:
+    """Where buckets are. AWS counts as one place in all regions, since another default region reaches the same buckets."""
+    return _AWS.sub(r"https://s3.\1", url.rstrip("/").lower())
 
 
 def _expiry(rule: Mapping[str, Any]) -> Expiry:

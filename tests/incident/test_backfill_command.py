@@ -13,6 +13,7 @@ from incident.home import Home
 from incident.journal import Journal
 from incident.orchestrators.command import CommandOrchestrator
 from incident.orchestrators.port import RunOutcome
+from incident.outputs import Newest
 from runbooks.plan import RunJob
 from tests.small_lake import Lake, Terminal, incident_on
 
@@ -110,7 +111,8 @@ def test_a_run_whose_end_nobody_saw_is_looked_for_before_it_is_run_again(purged:
     (folder,) = Home(purged.lake.folder / "home").incidents()
     with Journal(folder.journal_dir, plan_id, {"name": "t"}) as journal:
         journal.begin(3, purged.lake.tick())
-        journal.intent([0], purged.lake.tick())
+        lay = Newest.of(purged.lake.store.histories("lake", "clean/orders/dt=2026-11-17/"))
+        journal.intent([0], purged.lake.tick(), {"s3://lake/clean/orders@dt=2026-11-17": lay.to_json()})
     logs = folder.path / "backfill" / plan_id
     logs.mkdir(parents=True)
     (logs / "1.running").touch()

@@ -7,16 +7,29 @@ from pathlib import Path
 
 import pytest
 
-from incident.errors import Drift, InputNeeded, StorageUnreachable
-from incident.executor import interrupted, resume
+from incident.effects import effects
+from incident.errors import ConfigError, Drift, InputNeeded, StorageUnreachable
+from incident.executor import apply, interrupted, resume
 from incident.storage.port import Marked
 from runbooks.plan import CopyVersion, Plan, PutMarker, RemoveMarkers
-from runbooks.survey import BucketState, ObjectVersion
-from tests.recovery_world import BUCKET, MS, Broken, Crash, Deaf, Interfere, Mute, World, cell, reached
+from runbooks.survey import BucketState, Expiry, ObjectVersion
+from tests.recovery_world import BUCKET, MS, Broken, Crash, Deaf, Interfere, Mute, Plans, World, cell, reached
 
 DAY = cell("dt=2026-11-1")
 KEY = "clean/orders/dt=2026-11-1/a"
 OTHER = "clean/orders/dt=2026-11-1/b"
+
+
+class Dying(Interfere):
+    """The process ends right after its request."""
+
+    def put_markers(self, bucket: str, etags: Mapping[str, str]) -> Sequence[Marked]:
+        super().put_markers(bucket, etags)
+        raise Crash
+
+    def copy_version(self, source: ObjectVersion, bucket: str, *, over: str | None) -> str:
+        super().copy_version(source, bucket, over=over)
+        raise Crash
 
 
 @pytest.fixture
@@ -102,18 +115,97 @@ def test_a_request_that_never_arrived_is_unknown_and_resume_sends_it_again(world
     assert (again.done, again.unknown, again.exit_code) == (2, 0, 0)
 
 
-def test_somebody_else_s_older_marker_is_never_taken_for_ours(world: World) -> None:
+@pytest.mark.parametrize("ahead", [-3_600_000, 3_600_000])
+@pytest.mark.parametrize("make", [purge, revert])
+def test_what_is_ours_is_told_without_any_clock(world: World, make: Callable[[World], Plan], ahead: int) -> None:
+    """Our own clock is an hour off the storage's, and the process ends before it hears what it made."""
+    plan, contents = make(world), world.contents()
+
+    def clock() -> int:
+        return world.store.now + ahead * MS
+
+    dying = world.performer(plan, Dying(world.store, lambda: None))
+    with pytest.raises(Crash):
+        apply(world, plan, dying, clock=clock, actor={})
+    applied = resume(world, plan, world.performer(plan, None), clock=clock, actor={})
+    assert (applied.done, applied.drifted, applied.unknown) == (2, 0, 0)
+    assert world.apply(world.undo(plan)).exit_code == 0
+    assert world.contents() == contents
+
+
+@pytest.mark.parametrize("make", [purge, revert])
+@pytest.mark.parametrize("during", [False, True])
+def test_what_is_written_under_another_name_since_the_plan_keeps_the_cell_from_counting_as_done(
+    world: World, make: Callable[[World], Plan], during: bool
+) -> None:
+    stray = "clean/orders/dt=2026-11-1/part-of-somebody-else"
+
+    def write() -> str:
+        return world.store.put(BUCKET, stray, b"late")
+
+    plan = make(world)
+    if not during:
+        write()
+    applied = world.apply(plan, Interfere(world.store, write if during else lambda: None))
+    assert (applied.done, applied.strays, applied.exit_code) == (2, 1, 5)
+    assert applied.notes[0][0] == str(DAY)
+    assert world.store.read(BUCKET, stray) == b"late"
+    assert [one.complete for one in effects(Plans(world, plan))] == [False]
+
+
+@pytest.mark.parametrize("make", [purge, revert])
+def test_an_undo_never_mixes_what_a_job_made_since_under_names_of_its_own_with_what_was_taken_away(
+    world: World, make: Callable[[World], Plan]
+) -> None:
+    plan = make(world)
+    world.apply(plan)
+    world.store.put(BUCKET, "clean/orders/dt=2026-11-1/part-0-fresh", b"made again")
+    contents = world.contents()
+    undo = world.undo(plan)
+    assert ([one.code for one in undo.refused], undo.actions) == (["rewritten"], ())
+    assert world.contents() == contents
+
+
+def test_what_was_begun_is_settled_even_where_nothing_may_be_begun_any_more(world: World) -> None:
+    """We hid somebody's write and died; meanwhile versioning was suspended. It must come to light all the same."""
     plan = purge(world)
-    old = world.store.now
-    world.store.tick(5_000 * MS)
+    with pytest.raises(Crash):
+        world.apply(plan, Dying(world.store, lambda: world.store.put(BUCKET, KEY, b"bad!")))
+    world.store.buckets[BUCKET] = BucketState(BUCKET, "Suspended")
+    applied = world.go_on(plan)
+    assert (applied.done, applied.drifted) == (1, 1)
+    assert world.store.read(BUCKET, KEY) == b"bad!"
+    assert OTHER not in world.contents()
 
-    def backdated() -> None:
-        world.store.now, kept = old, world.store.now
-        world.store.delete(BUCKET, KEY)
-        world.store.now = kept
 
-    applied = world.apply(plan, Mute(world.store, backdated))
-    assert (applied.drifted, applied.unknown) == (1, 1)
+@pytest.mark.parametrize(
+    "changed",
+    [
+        BucketState(BUCKET, "Enabled", server="https://elsewhere.example"),
+        BucketState(BUCKET, "Enabled", (Expiry("", 1),)),
+        BucketState(BUCKET, "Enabled", mfa_delete=True),
+    ],
+)
+def test_a_bucket_that_is_not_as_planned_is_left_alone(world: World, changed: BucketState) -> None:
+    """Another server's bucket of that name, a new lifecycle rule, MFA delete."""
+    plan, listing = purge(world), world.listing()
+    world.store.buckets[BUCKET] = changed
+    assert world.performer(plan, None).moved()
+    applied = world.apply(plan)
+    assert (applied.done, applied.drifted) == (0, 2)
+    assert world.listing() == listing
+
+
+def test_nothing_is_concluded_about_one_server_from_another(world: World) -> None:
+    plan = purge(world)
+    with pytest.raises(Crash):
+        world.apply(plan, Dying(world.store, lambda: None))
+    kept = world.store.buckets[BUCKET]
+    world.store.buckets[BUCKET] = BucketState(BUCKET, "Enabled", server="https://elsewhere.example")
+    with pytest.raises(ConfigError, match="elsewhere"):
+        world.go_on(plan)
+    world.store.buckets[BUCKET] = kept
+    assert world.go_on(plan).done == 2
 
 
 def test_versioning_that_is_no_longer_enabled_stops_everything_on_the_bucket(world: World) -> None:
@@ -201,16 +293,6 @@ def test_nothing_else_is_applied_while_a_plan_is_half_done(world: World) -> None
 @pytest.mark.parametrize("make", [purge, revert])
 def test_a_write_that_ours_hid_when_the_process_ended_is_uncovered_by_resume(world: World, make: Callable[[World], Plan]) -> None:
     """The worst moment: somebody writes just before our request, which the server lets pass, and then we are gone."""
-
-    class Dying(Interfere):
-        def put_markers(self, bucket: str, etags: Mapping[str, str]) -> Sequence[Marked]:
-            super().put_markers(bucket, etags)
-            raise Crash
-
-        def copy_version(self, source: ObjectVersion, bucket: str, *, over: str | None) -> str:
-            super().copy_version(source, bucket, over=over)
-            raise Crash
-
     plan = make(world)
     written: list[str] = []
     with pytest.raises(Crash):

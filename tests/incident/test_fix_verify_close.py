@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from incident.context import Context
 from incident.journal import Journal
+from lineage.timestamps import SECOND
 from tests.small_lake import Terminal, incident_on
 
 DAY = "dt=2026-11-17"
@@ -84,6 +86,28 @@ def test_what_is_purged_and_not_back_fails(at: Any) -> None:
     detail = envelope["data"]["checks"][0]["detail"]
     assert f"s3://lake/clean/orders@{DAY} has no objects" in detail
     assert "backfill" in envelope["problems"][0]["hint"]
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_whether_data_is_back_is_told_by_the_storage_and_not_by_our_clock(
+    at: Any, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    terminal: Terminal = at("fixed")
+    lake, day = terminal.lake, f"clean/orders/{DAY}/part-0.txt"
+    monkeypatch.setattr(Context, "now", lambda _self: lake.tick() + hours * 3_600 * SECOND)
+    terminal.plan_and_apply("purge")
+    (marker,) = [one for one in lake.store.listing("lake", day)[day] if one.is_marker]
+    lake.store.remove_version("lake", day, marker.version_id)
+    _, envelope = terminal("verify")
+    assert f"{DAY} has only objects from before the purge" in envelope["data"]["checks"][0]["detail"]
+    lake.store.delete("lake", day)
+    lake.lying = {f"shop/orders {DAY}"}
+    plan_id = terminal.ok("backfill")["plan"]["id"]
+    assert terminal("backfill", "--apply", plan_id)[0] == 1, "a run that makes nothing is found out"
+    lake.lying.clear()
+    assert terminal.ok("resume")["done"] == 3
+    _, envelope = terminal("verify")
+    assert statuses(envelope["data"])["purged cells are back"] == "ok"
 
 
 def test_a_bad_version_that_is_current_again_fails(at: Any) -> None:

@@ -13,24 +13,9 @@ from incident.executor import Performer
 from incident.journal import Journal
 from lineage.timestamps import AFTER
 from runbooks.consents import Consents
-from runbooks.plan import Plan
-from tests.recovery_world import BUCKET, MS, Crash, FailAfter, FailingStore, Interfere, World, cell, reached
+from tests.recovery_world import BUCKET, MS, Crash, FailAfter, FailingStore, Interfere, Plans, World, cell, reached
 
 DAY, NEXT = cell("dt=2026-11-1"), cell("dt=2026-11-2")
-
-
-class Plans:
-    """The part of an incident's folder that effects read."""
-
-    def __init__(self, world: World, *plans: Plan) -> None:
-        self.journal_dir, self._plans = world.folder, {plan.id: plan for plan in plans}
-
-    def plans(self) -> list[str]:
-        return list(self._plans)
-
-    def load_plan(self, plan_id: str, phase: str | None = None) -> Plan:
-        assert phase is None
-        return self._plans[plan_id]
 
 
 @pytest.fixture
