@@ -14,6 +14,8 @@ from incident.plan_options import PlanOptions
 from incident.report import Report
 
 HEADING = "Recover"
+OF_OBJECTS = frozenset({"max_objects", "max_bytes", "before", "writers_stopped"})
+"""Consents to what happens to objects; a backfill runs jobs, and an undo takes back what had its consents."""
 
 
 @command(app, "revert", HEADING)
@@ -41,7 +43,7 @@ def fix(
     return module.fix(context, text, code_version, good_from)
 
 
-@command(app, "purge", HEADING)
+@command(app, "purge", HEADING, without=frozenset({"before"}))
 def purge(context: Context, options: PlanOptions) -> Report:
     """Remove the faulty partitions, recoverably."""
     from incident.commands import recover
@@ -49,7 +51,7 @@ def purge(context: Context, options: PlanOptions) -> Report:
     return recover.purge(context, options)
 
 
-@command(app, "backfill", HEADING)
+@command(app, "backfill", HEADING, without=OF_OBJECTS)
 def backfill(context: Context, options: PlanOptions) -> Report:
     """Have the orchestrators make the purged partitions again, in order."""
     from incident.commands import backfill as module
@@ -87,7 +89,7 @@ def resume(
     return recover.resume(context, take_over)
 
 
-@command(app, "undo", HEADING)
+@command(app, "undo", HEADING, without=OF_OBJECTS)
 def undo(
     context: Context,
     options: PlanOptions,

@@ -18,11 +18,16 @@ Command = Callable[..., Report]
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
-def command(app: typer.Typer, name: str, heading: str | None = None, *, lineage: bool = False) -> Callable[[Command], Command]:
-    """Register ``function(context, ...)`` as a command. ``lineage``: it also takes ``--lineage``, kept on the context."""
+def command(
+    app: typer.Typer, name: str, heading: str | None = None, *, lineage: bool = False, without: frozenset[str] = frozenset()
+) -> Callable[[Command], Command]:
+    """Register ``function(context, ...)`` as a command. ``lineage``: it also takes ``--lineage``, kept on the context.
+
+    ``without``: fields of its options dataclass that mean nothing to it, and so are no flags of it.
+    """
 
     def register(function: Command) -> Command:
-        adapted = adapter(function, lineage=lineage)
+        adapted = adapter(function, lineage=lineage, without=without)
         app.command(name, cls=PlainCommand, rich_help_panel=heading, help=inspect.getdoc(function))(adapted)
         return function
 
@@ -41,7 +46,7 @@ def _nothing(_context: Any) -> Report:
     raise AssertionError("a group without a command of its own is never called")
 
 
-def adapter(function: Command, *, lineage: bool = False) -> Callable[..., None]:
+def adapter(function: Command, *, lineage: bool = False, without: frozenset[str] = frozenset()) -> Callable[..., None]:
     """What typer calls: it only notes down what is to be done."""
     hints = get_type_hints(function, include_extras=True)
     own = list(inspect.signature(function).parameters.values())[1:]
@@ -54,6 +59,7 @@ def adapter(function: Command, *, lineage: bool = False) -> Callable[..., None]:
             parameters += [
                 inspect.Parameter(f"{one.name}_{name}", _KEYWORD, default=default, annotation=annotation)
                 for name, (annotation, default) in SPREAD[kind].items()
+                if name not in without
             ]
         else:
             parameters.append(inspect.Parameter(one.name, _KEYWORD, default=one.default, annotation=kind))
@@ -76,7 +82,7 @@ def adapter(function: Command, *, lineage: bool = False) -> Callable[..., None]:
             invocation.lineage = values.pop("lineage") or ()
         arguments: dict[str, Any] = {}
         for name, kind in spread.items():
-            options = {one.name: values.pop(f"{name}_{one.name}") for one in fields(kind)}
+            options = {one.name: values.pop(f"{name}_{one.name}", None) for one in fields(kind)}
             defaults = {one.name: one.default for one in fields(kind)}
             arguments[name] = kind(**{key: defaults[key] if value is None else value for key, value in options.items()})
             invocation.lineage = getattr(arguments[name], "lineage", invocation.lineage)
