@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -182,3 +183,24 @@ def test_by_hand_a_step_is_skipped_for_a_reason_and_the_walk_is_left(terminal: T
     asked = answer(monkeypatch, ["d", "v2", "q"])
     assert by_hand(terminal)[0] == 3
     assert "fixed" in asked[0], "it goes on where it was left"
+
+
+def test_unattended_a_revert_beside_an_open_writer_takes_the_word_that_it_is_stopped(terminal: Terminal) -> None:
+    lake = terminal.lake
+    with (lake.folder / "incident.toml").open("a") as file:
+        file.write('\n[[dataset]]\nmatch = "s3://lake/serving/board"\nwrite = "append"\n')
+    with (lake.folder / "events.ndjson").open("a") as file:
+        started = {
+            "eventType": "START",
+            "eventTime": "2026-11-19T00:00:00Z",
+            "run": {"runId": "00000000-0000-4000-8000-00000000abcd"},
+            "job": {"namespace": "shop", "name": "board"},
+            "inputs": [{"namespace": "s3://lake", "name": "daily/totals"}],
+            "outputs": [{"namespace": "s3://lake", "name": "serving/board"}],
+        }
+        file.write(json.dumps(started) + "\n")
+    code, status, envelope = walk(terminal, "--yes", *consents("contained=yes"))
+    assert (code, status[:2]) == (3, ["done", "waiting"])
+    assert "--param writers_stopped=…" in envelope["problems"][0]["hint"]
+    code, status, _ = walk(terminal, "--yes", *consents("writers_stopped=yes"))
+    assert (code, status[1]) == (3, "done")
