@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from itertools import groupby
 
 from rich.console import Group, RenderableType
@@ -11,6 +12,7 @@ from rich.tree import Tree
 
 from incident.report import printable
 from lineage.blast_radius import BlastRadius, ReachedCell
+from lineage.cadence import NextReader
 from lineage.datasets import DatasetId
 from lineage.partition_ranges import partitions_in_words
 from lineage.timestamps import render
@@ -18,7 +20,7 @@ from lineage.timestamps import render
 _STYLES = {"TAINTED": "bold red", "SUSPECT": "yellow", "CLEANED": "green"}
 
 
-def radius_tree(radius: BlastRadius) -> RenderableType:
+def radius_tree(radius: BlastRadius, readers: Sequence[NextReader] = ()) -> RenderableType:
     """A tree by dataset, each under the dataset through which it was reached, and sentences with the totals."""
     by_dataset: dict[DatasetId, list[ReachedCell]] = defaultdict(list)
     for reached in radius.cells:
@@ -35,10 +37,10 @@ def radius_tree(radius: BlastRadius) -> RenderableType:
                 branch.add(line)
             branches[dataset] = branch
         waiting = [one for one in waiting if one not in branches]
-    return Group(root, Text(), *(Text(line) for line in totals(radius)))
+    return Group(root, Text(), *(Text(line) for line in totals(radius, readers)))
 
 
-def totals(radius: BlastRadius) -> list[str]:
+def totals(radius: BlastRadius, readers: Sequence[NextReader] = ()) -> list[str]:
     """What the radius amounts to, in sentences."""
     summary = radius.summary()
     cells, attempts = summary["cells"], summary["attempts"]
@@ -54,8 +56,12 @@ def totals(radius: BlastRadius) -> list[str]:
     ]
     if summary["teams"]:
         lines.append(f"Who must know: {', '.join(summary['teams'])}.")
-    if radius.at_risk:
-        lines.append(f"Will read it next: {', '.join(map(str, radius.at_risk))}.")
+    if readers:
+        lines += [f"Will read it next: {printable(str(one.job))}: {one.cadence}." for one in readers if not one.reached]
+        if again := [one for one in readers if one.reached and not one.cadence.retired]:
+            lines.append(f"Were reached and will read it again: {printable(', '.join(str(one.job) for one in again))}.")
+    elif radius.at_risk:
+        lines.append(f"Will read it next: {printable(', '.join(map(str, radius.at_risk)))}.")
     lines += [f"Not known: {printable(str(gap.subject))}: {printable(gap.reason)}." for gap in radius.gaps]
     return lines
 

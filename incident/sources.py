@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -13,8 +14,27 @@ from lineage.datasets import split_url
 from lineage.errors import SourceUnreadable
 
 if TYPE_CHECKING:
+    from lineage.declarations import Declarations
+    from lineage.effects import Effect
+    from lineage.events import Event
     from lineage.history import History
     from lineage.sources import Tap
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A history with what it was made from, so that it can be told again as other declarations would have it."""
+
+    history: History
+    events: list[Event]
+    effects: tuple[Effect, ...]
+    ended: dict[str, int]
+
+    def again(self, declarations: Declarations) -> History:
+        """The same events, by other declarations."""
+        from lineage.history import build
+
+        return build(self.events, declarations, effects=self.effects, ended=self.ended)
 
 
 def read_history(context: Context, folder: IncidentFolder | None = None, tap: Tap | None = None) -> History:
@@ -22,6 +42,15 @@ def read_history(context: Context, folder: IncidentFolder | None = None, tap: Ta
 
     Raises SourceUnreadable when there is no source, or not one usable event in them.
     """
+    return _read(context, folder, None, tap).history
+
+
+def read_told(context: Context, folder: IncidentFolder | None = None) -> Told:
+    """As ``read_history``, with the events kept."""
+    return _read(context, folder, [], None)
+
+
+def _read(context: Context, folder: IncidentFolder | None, kept: list[Event] | None, tap: Tap | None) -> Told:
     from lineage.history import build
     from lineage.sources import Problems, read
 
@@ -31,9 +60,11 @@ def read_history(context: Context, folder: IncidentFolder | None = None, tap: Ta
     problems = Problems()
     context.say(f"Reading lineage from {', '.join(sources)} …")
     effects = _effects(folder) if folder is not None else ()
+    ended = _ended(folder)
     with context.progress("lineage") as progress:
         events = read(sources, problems, remote=_Buckets(context), progress=lambda _: progress.advance(1), tap=tap)
-        history = build(events, context.config.declarations, effects=effects, ended=_ended(folder), problems=problems)
+        told = events if kept is None else _keeping(events, kept)
+        history = build(told, context.config.declarations, effects=effects, ended=ended, problems=problems)
     if not history.events:
         skipped = problems.skipped
         first = f"; {skipped[0].source}:{skipped[0].line}: {skipped[0].reason}" if skipped else ""
@@ -41,7 +72,13 @@ def read_history(context: Context, folder: IncidentFolder | None = None, tap: Ta
             f"{', '.join(sources)}: no usable lineage event ({len(skipped)} lines skipped{first})",
             "give OpenLineage events as NDJSON or JSON with --lineage",
         )
-    return history
+    return Told(history, kept or [], effects, ended)
+
+
+def _keeping(events: Iterator[Event], kept: list[Event]) -> Iterator[Event]:
+    for one in events:
+        kept.append(one)
+        yield one
 
 
 def named_sources(context: Context, folder: IncidentFolder | None) -> tuple[str, ...]:
@@ -106,7 +143,3 @@ def _place(url: str) -> tuple[str, str]:
     found = split_url(url)
     key = url.removeprefix("s3://").partition("/")[2]
     return found.namespace.removeprefix("s3://"), key
-
-
-if TYPE_CHECKING:
-    from lineage.effects import Effect

@@ -53,14 +53,19 @@ def lineage_show(
     context: Context, name: Annotated[str, typer.Argument(metavar="NAME", help="A job or dataset; unique suffixes are accepted.")]
 ) -> Report:
     """Show what a job or dataset reads, writes and is read by; read-only."""
-    from incident.commands import understand
+    from incident.commands import lineage as module
 
-    return understand.lineage_show(context, name)
+    return module.lineage_show(context, name)
 
 
 @command(lineage, "gaps", lineage=True)
-def lineage_gaps(context: Context) -> Report:
-    """List what the lineage leaves open, and what was skipped; read-only."""
-    from incident.commands import understand
+def lineage_gaps(
+    context: Context,
+    suggest: Annotated[
+        bool, typer.Option("--suggest", help="Print configuration to paste, from what the lineage shows.", show_default=False)
+    ] = False,
+) -> Report:
+    """List what the lineage leaves open and what to do about it; read-only."""
+    from incident.commands import lineage as module
 
-    return understand.lineage_gaps(context)
+    return module.lineage_gaps(context, suggest=suggest)

@@ -43,11 +43,14 @@ def blast(
         str | None,
         typer.Option("--why", metavar="DATASET@PARTITION", help="Explain how this cell was reached.", show_default=False),
     ] = None,
+    drafts: Annotated[
+        bool, typer.Option("--drafts", help="Print a message draft for each team that must know.", show_default=False)
+    ] = False,
 ) -> Report:
     """Show what the fault reached, through which runs, since when; read-only, works without an incident."""
     from incident.commands import understand
 
-    return understand.blast(context, fault, why)
+    return understand.blast(context, fault, why, drafts=drafts)
 
 
 @command(app, "triage", HEADING)

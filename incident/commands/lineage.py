@@ -1,0 +1,132 @@
+"""lineage show and gaps: what the lineage says, what it cannot, and the configuration that it suggests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from incident.context import Context
+from incident.lineage_problems import problems, skipped
+from incident.report import Report, printable
+from incident.sources import read_history, read_told
+from lineage.timestamps import render
+
+if TYPE_CHECKING:
+    from lineage.blast_radius import Gap
+    from lineage.history import History
+
+
+def lineage_show(context: Context, name: str) -> Report:
+    """What the lineage says of a job or a dataset: who reads and writes it, its partitions, its other names."""
+    from lineage.errors import FaultError, LineageError
+    from lineage.fault import find_job, parse_cell
+
+    history = read_history(context)
+    try:
+        job = find_job(history, name)
+    except FaultError as error:
+        try:
+            dataset = parse_cell(history, f"{name.partition('@')[0]}@*").dataset
+        except LineageError:
+            raise error from None
+        return _show_dataset(history, dataset)
+    return _show_job(history, job)
+
+
+def lineage_gaps(context: Context, *, suggest: bool = False) -> Report:
+    """What the lineage cannot tell and what to do about it; with ``suggest``, configuration to paste."""
+    from lineage.gaps import gaps
+
+    if suggest:
+        return _suggested(context)
+    history = read_history(context)
+    found = gaps(history)
+    data = {"gaps": list(map(_gap_json, found)), "skipped": skipped(history)}
+    lines = [f"{gap.subject}: {gap.reason}\n    → {gap.advice}" if gap.advice else f"{gap.subject}: {gap.reason}" for gap in found]
+    following = ["incident lineage gaps --suggest", "incident lineage show NAME"]
+    return Report(data, printable("\n".join(lines) or "No gaps."), problems(history), following)
+
+
+def _suggested(context: Context) -> Report:
+    """On the screen nothing but TOML, so that it can go into a file."""
+    from lineage.gaps import gaps
+    from lineage.suggest import suggest
+    from lineage.suggest_toml import toml
+
+    told = read_told(context)
+    learned = suggest(told.events, context.config.declarations)
+    text = toml(learned, [name for name in learned.buckets if context.config.storage_for(name) is not None])
+    data = {
+        "gaps": list(map(_gap_json, gaps(told.history))),
+        "suggestions": [one.to_json() for one in learned.suggestions],
+        "buckets": learned.buckets,
+        "toml": text,
+        "skipped": skipped(told.history),
+    }
+    return Report(data, text, problems(told.history))
+
+
+def _gap_json(gap: Gap) -> dict[str, Any]:
+    return {gap.kind: str(gap.subject), "reason": gap.reason, "advice": gap.advice}
+
+
+def _show_job(history: History, job: Any) -> Report:
+    attempts = [one for one in history.attempts if one.kind == "run" and job in (one.job, *one.aliases)]
+    reads = sorted(str(one) for one in history.job_reads.get(job, ()))
+    writes = sorted(str(one) for one in history.job_writes.get(job, ()))
+    states = {state: sum(one.state == state for one in attempts) for state in ("COMPLETE", "FAIL", "ABORT", "OPEN")}
+    versions = sorted({one.code_version for one in attempts if one.code_version})
+    data = {
+        "job": job._asdict(),
+        "reads": reads,
+        "writes": writes,
+        "attempts": [
+            {
+                "run_id": one.run_id,
+                "attempt": one.number,
+                "state": one.state,
+                "start": render(one.start),
+                "end": render(one.end),
+                "reads": [str(read.cell) for read in one.reads],
+                "writes": [str(write.cell) for write in one.writes],
+                "code_version": one.code_version,
+            }
+            for one in attempts
+        ],
+    }
+    counts = ", ".join(f"{count} {state}" for state, count in states.items() if count)
+    lines = [f"Job {job}", f"Attempts: {len(attempts)} ({counts or 'none'})"]
+    if versions:
+        lines.append(f"Code versions: {', '.join(versions)}")
+    lines += [f"Reads:  {one}" for one in reads] + [f"Writes: {one}" for one in writes]
+    for one in attempts[-5:]:
+        span = f"{render(one.start) or 'start unknown'} to {render(one.end) or 'not ended'}"
+        lines.append(f"Run {one.run_id} attempt {one.number}: {one.state}, {span}")
+        lines += [f"    read  {read.cell} ({read.how})" for read in one.reads]
+        lines += [f"    wrote {write.cell} ({write.mode.value}, {write.how})" for write in one.writes]
+    return Report(data, printable("\n".join(lines)), problems(history), [f"incident blast --job {job}"])
+
+
+def _show_dataset(history: History, dataset: Any) -> Report:
+    from lineage.graph import DependencyGraph
+    from lineage.partition_ranges import partitions_in_words
+
+    graph = DependencyGraph(history)
+    written = {write.cell.partition for one in history.attempts for write in one.writes if write.cell.dataset == dataset}
+    names = sorted(str(one) for one in history.identities.names(dataset))
+    merges = [f"{one.left} = {one.right} ({one.evidence})" for one in history.identities.merges if str(one.left) in names]
+    data = {
+        "dataset": dataset._asdict(),
+        "names": names,
+        "writers": [str(job) for job in graph.writers(dataset)],
+        "readers": [str(job) for job in graph.readers(dataset)],
+        "partitions": sorted(str(one) for one in written),
+        "serving": history.serving(dataset),
+        "owners": list(history.owned_by(dataset)),
+        "merges": merges,
+    }
+    lines = [f"Dataset {dataset}{'  SERVING' if data['serving'] else ''}", *(f"Also known as {one}" for one in merges)]
+    lines += [f"Written by {job}" for job in data["writers"]] + [f"Read by    {job}" for job in data["readers"]]
+    lines.append(f"Partitions written: {partitions_in_words(written) or 'none'}")
+    if data["owners"]:
+        lines.append(f"Owners: {', '.join(data['owners'])}")
+    return Report(data, printable("\n".join(lines)), problems(history), [f"incident blast --cell {dataset}@PARTITION"])
