@@ -10,7 +10,7 @@ class FaultOptions:
     """CONTRACT "Choosing the fault". Different selectors intersect, repeats of one unite."""
 
     job: str | None = None
-    nominal: str | None = None
+    nominals: tuple[str, ...] = ()
     since: str | None = None
     until: str | None = None
     runs: tuple[str, ...] = ()
@@ -18,6 +18,11 @@ class FaultOptions:
     cells: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     lineage: tuple[str, ...] = ()
+
+    @property
+    def nominal(self) -> str | None:
+        """All the nominal ranges as one text, the way a fault keeps them."""
+        return ",".join(self.nominals) or None
 
     @property
     def is_empty(self) -> bool:

@@ -20,7 +20,10 @@ _DAY = 86_400 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """How an operator chose the fault; the words of the command line. Empty chooses nothing."""
+    """How an operator chose the fault; the words of the command line. Empty chooses nothing.
+
+    ``nominal`` is ``A..B``, or several of them between commas.
+    """
 
     job: str | None = None
     nominal: str | None = None
@@ -129,7 +132,7 @@ def _trimmed(dataset: DatasetId) -> DatasetId:
 def choose(history: History, fault: Fault, fix: Fix | None = None) -> Seeds:
     """The seeds that a fault chooses. Raises FaultError when it chooses nothing, or nothing that exists."""
     if not fault:
-        raise FaultError("no fault is chosen", "give --job, --run, --code-version, --since or --cell")
+        raise FaultError("no fault is chosen", "give --job, --run, --code-version or --cell")
     if fault.cells:
         if fault.job or fault.nominal or fault.runs or fault.code_versions:
             raise FaultError("--cell goes with --since and --until only", "choose attempts of a job, or cells")
@@ -169,8 +172,8 @@ Verdict = bool | str
 def _selectors(fault: Fault) -> list[Callable[[Attempt], Verdict]]:
     selectors: list[Callable[[Attempt], Verdict]] = []
     if fault.nominal:
-        first, last = _nominal_range(fault.nominal)
-        selectors.append(lambda attempt: _nominal_within(attempt, first, last))
+        ranges = [_nominal_range(one) for one in fault.nominal.split(",")]
+        selectors.append(lambda attempt: _nominal_within(attempt, ranges))
     if fault.since or fault.until:
         since, until = _clock_range(fault)
         selectors.append(lambda attempt: attempt.start < until and attempt.end >= since)
@@ -187,8 +190,8 @@ def _selectors(fault: Fault) -> list[Callable[[Attempt], Verdict]]:
     return selectors
 
 
-def _nominal_within(attempt: Attempt, first: int, last: int) -> Verdict:
-    """Whether the attempt's nominal time or partition key lies in [first, last]."""
+def _nominal_within(attempt: Attempt, ranges: list[tuple[int, int]]) -> Verdict:
+    """Whether the attempt's nominal time or partition key lies in one of the [first, last]."""
     moments: list[int] = []
     if attempt.nominal is not None:
         moments.append(attempt.nominal[0])
@@ -204,7 +207,7 @@ def _nominal_within(attempt: Attempt, first: int, last: int) -> Verdict:
         moments = [from_datetime(period.start) for period in periods if period is not None]
     if not moments:
         return "it names no nominal time and no partition"
-    return any(first <= moment <= last for moment in moments)
+    return any(first <= moment <= last for moment in moments for first, last in ranges)
 
 
 def _time(text: str, option: str) -> int:
@@ -281,8 +284,8 @@ def _window_words(fault: Fault) -> str:
 def _choice(fault: Fault, jobs: tuple[JobId, ...]) -> str:
     words = [f"attempts of {', '.join(map(str, jobs))}" if fault.job else "attempts"]
     if fault.nominal:
-        start, dots, end = fault.nominal.partition("..")
-        words.append(f"for {start} to {end}, both included" if dots else f"for {start}")
+        ranges = [one.partition("..") for one in fault.nominal.split(",")]
+        words.append(" or ".join(f"for {start} to {end}, both included" if dots else f"for {start}" for start, dots, end in ranges))
     if window := _window_words(fault):
         words.append(f"running{window}")
     if fault.runs:

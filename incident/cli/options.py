@@ -26,7 +26,7 @@ Lineage = _many("--lineage", "PATH|URL", "Lineage to read instead of the configu
 
 FAULT: dict[str, tuple[Any, Any]] = {
     "job": (_one("--job", "NAMESPACE/NAME", "The job at fault; unique suffixes and globs are accepted."), None),
-    "nominal": (_one("--nominal", "A..B", "Attempts for the nominal times or partitions A to B, both included."), None),
+    "nominals": (_many("--nominal", "A..B", "Attempts for the nominal times or partitions A to B, both included"), None),
     "since": (_one("--since", "T", "Attempts that ran at T or later."), None),
     "until": (_one("--until", "T", "Attempts that ran before T."), None),
     "runs": (_many("--run", "RUN_ID", "These runs"), None),

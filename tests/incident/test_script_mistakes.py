@@ -15,6 +15,7 @@ import pytest
 import incident
 from incident.cli.main import run
 from incident.context import Context
+from tests.small_lake import incident_on
 
 ROOT = Path(incident.__file__).parents[1]
 
@@ -101,3 +102,12 @@ def test_what_to_type_next_is_a_command_and_nothing_else(capsys: pytest.CaptureF
         _, envelope = _told(capsys, *arguments)
         assert envelope["next"], arguments
         assert all(one.startswith("incident ") and ";" not in one and " or " not in one for one in envelope["next"])
+
+
+def test_repeats_of_nominal_unite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    terminal = incident_on(tmp_path, monkeypatch, capsys)
+    days = ("--nominal", "2026-11-16", "--nominal", "2026-11-18")
+    data = terminal.ok("blast", "--job", "shop/orders", *days)
+    assert (data["fault"]["matched"], data["fault"]["nominal"]) == (2, "2026-11-16,2026-11-18")
+    terminal.ok("declare", "two days", "--job", "shop/orders", *days)
+    assert terminal.ok("blast")["fault"]["matched"] == 2

@@ -92,6 +92,12 @@ def test_nominal_of_one_date_is_that_whole_utc_day(days: History) -> None:
     assert seeds(days, job="orders", nominal="2026-11-17") == ({"d17", "keyed"}, set())
 
 
+def test_several_nominal_ranges_unite(days: History) -> None:
+    assert seeds(days, job="orders", nominal="2026-11-14,2026-11-16..2026-11-17") == ({"d14", "d16", "d17", "keyed"}, set())
+    words = choose(days, Fault(job="orders", nominal="2026-11-14,2026-11-16..2026-11-17")).words
+    assert words.startswith("attempts of test/orders for 2026-11-14 or for 2026-11-16 to 2026-11-17, both included: 4 matched")
+
+
 def test_nominal_takes_moments_too() -> None:
     hours = [ran("03", "04", f"h{hour}", nominal=f"2026-11-17T{hour:02}:00:00Z") for hour in range(4)]
     known = history(*hours)
