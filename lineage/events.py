@@ -224,7 +224,7 @@ def _subset(condition: dict[str, Any]) -> dict[Partition, str]:
     """The partitions of a subset condition, each as it was written; empty when it names none that we understand."""
     found: dict[Partition, str] = {}
     for one in _list(condition.get("partitions")):
-        dimensions = {str(key): _scalar(value) for key, value in _dict(_dict(one).get("dimensions")).items()}
+        dimensions = {_text(key): _scalar(value) for key, value in _dict(_dict(one).get("dimensions")).items()}
         identifier = _text(_dict(one).get("identifier"))
         if dimensions and all(dimensions.values()):
             spelled = "/".join(f"{key}={value}" for key, value in dimensions.items())

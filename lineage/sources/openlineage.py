@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _ENDINGS = (".json", ".ndjson", ".jsonl", ".log", ".txt")
 _PACKED = (".gz", ".zst", ".zstd")
+_OBJECT = re.compile(rb"\{\s*\"")
 _LONGEST_LINE = 64 * 1024 * 1024
 _WHOLE_FILE = 256 * 1024 * 1024
 
@@ -87,7 +89,7 @@ def _is_lineage(name: str) -> bool:
 def _events(name: str, raw: BinaryIO, problems: Problems, tap: Tap | None) -> Iterator[Event]:
     stream = _unpacked(raw)
     head = stream.peek(4096)[:4096]
-    if b"\0" in head:
+    if b"\0" in head and not _OBJECT.search(head):  # zeros among events are a torn write, and cost the lines that they are in
         problems.skipped.append(Skipped(name, 0, "a binary file, not lineage"))
         return
     if head.lstrip().startswith(b"[") or (name.lower().endswith(".json") and b"}\n{" not in head):

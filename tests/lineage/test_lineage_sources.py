@@ -74,6 +74,24 @@ def test_a_lone_surrogate_in_a_name_is_read(tmp_path: Path) -> None:
     assert tried(put(tmp_path, "odd.ndjson", line))[0] == 1
 
 
+def test_zeros_where_a_write_was_torn_cost_their_lines_only(tmp_path: Path) -> None:
+    torn = b"\0" * 512
+    used, where, why = tried(
+        put(tmp_path, "torn.ndjson", LINES[0] + b"\n" + LINES[1][:40] + torn + b"\n" + LINES[1] + b"\n" + torn)
+    )
+    assert (used, where) == (2, [("torn.ndjson", 2), ("torn.ndjson", 4)])
+    assert all("not JSON" in one for one in why)
+
+
+def test_a_lone_surrogate_in_a_partition_key_can_be_printed(tmp_path: Path) -> None:
+    one = told("COMPLETE", "04", writes=["made"])
+    one["outputs"][0]["outputFacets"] = {
+        "subset": {"outputCondition": {"type": "partition", "partitions": [{"dimensions": {"d\ud800t": "2026-11-18"}}]}}
+    }
+    (found,) = read([str(put(tmp_path, "odd.ndjson", json.dumps(one).encode()))], Problems())
+    assert [str(partition) for partition in found.outputs[0].partitions] == ["d?t=2026-11-18"]
+
+
 def test_an_empty_file_has_no_events_and_no_problem(tmp_path: Path) -> None:
     assert tried(put(tmp_path, "empty.ndjson", b"")) == (0, [], [])
 
