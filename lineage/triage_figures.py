@@ -103,14 +103,14 @@ def assertions(
     scene: Scene, dataset: DatasetId, cell: Cell | None, points_to: PointsTo, since: int, until: int
 ) -> Iterator[Evidence]:
     """Tests of a dataset that failed in a span of time, against their outcome before it."""
-    outcomes = scene.outcomes(dataset, cell)
     last: dict[tuple[str, str], Outcome] = {}
     failed: dict[tuple[str, str], Outcome] = {}
-    for one in outcomes:
-        key = (one.assertion.name, one.assertion.column)
+    for one in scene.outcomes(dataset):  # before it: of any partition, as each is tested anew
         if one.moment < since:
-            last[key] = one
-        elif one.moment < until:
+            last[one.assertion.name, one.assertion.column] = one
+    for one in scene.outcomes(dataset, cell):
+        key = (one.assertion.name, one.assertion.column)
+        if since <= one.moment < until:
             if one.assertion.success:
                 failed.pop(key, None)  # what passed later in the same span was made good
             else:

@@ -73,7 +73,7 @@ def _failures(scene: Scene, one: Attempt, read: Read, window: list[Written]) -> 
     details = tuple(line for line in error.splitlines()[:1] if line)
     if again:
         words = f"upstream {last.job} ended in {last.state}, then ran again before this was read"
-        strength, after = 0.3, f"COMPLETE at {render(again[-1].end)}"
+        strength, after = 0.25, f"COMPLETE at {render(again[-1].end)}"
     else:
         words = f"upstream {last.job} ended in {last.state} and did not complete again before this was read"
         strength, after = 0.65, "not made again"
@@ -151,7 +151,8 @@ def _delays(scene: Scene, index: int) -> Iterator[Evidence]:
         late = _delay(scene, writer)
         if late is not None and late[1] > 0:
             words = f"upstream {scene.attempts[writer].job} started {late[2]} later than usual for its nominal time"
-            yield replace(late[0], strength=0.35, words=words, dataset=dataset)
+            in_time = scene.attempts[writer].end <= scene.attempts[index].start
+            yield replace(late[0], strength=0.1 if in_time else 0.35, words=words, dataset=dataset)
 
 
 def _delay(scene: Scene, index: int) -> tuple[Evidence, float, str] | None:
