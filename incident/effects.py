@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
-from incident.journal import JournalState, read_journal
+from incident.journal import JournalState, read_journal, whole
 from lineage.effects import Effect
 from lineage.timestamps import AFTER
 from runbooks.plan import Plan, PlannedCell, RunJob
@@ -22,6 +22,8 @@ class PlanFolder(Protocol):
 
     @property
     def journal_dir(self) -> Path: ...
+    @property
+    def timeline(self) -> Any: ...
     def plans(self) -> list[str]: ...
     def load_plan(self, plan_id: str, phase: str | None = None) -> Plan: ...
 
@@ -29,6 +31,9 @@ class PlanFolder(Protocol):
 def effects(folder: PlanFolder) -> tuple[Effect, ...]:
     """Every effect of this incident's applied plans, in the order in which they began. Read-only."""
     found: list[Effect] = []
+    whole(
+        folder.journal_dir, (str(one.evidence.get("plan_id")) for one in folder.timeline.records() if one.kind == "apply-started")
+    )
     for plan_id in folder.plans():
         state = read_journal(folder.journal_dir, plan_id)
         if state.begun is not None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from incident.errors import DRIFTED, FAILED, OK, Drift, IncidentError, InputNeeded, Interrupted
-from incident.journal import Journal, JournalState, read_journal
+from incident.journal import Journal, JournalState, read_journal, whole
 from lineage.timestamps import SECOND
 from runbooks.plan import Plan, RunJob
 
@@ -98,6 +98,13 @@ def apply(
     Raises Drift when the plan is stale, InputNeeded when an apply was interrupted or is going on elsewhere, TimelineUnwritable
     when nothing could be written (and then nothing was done), Interrupted after Ctrl-C.
     """
+    if (already := _ready(folder, plan)) is not None:
+        return already
+    return _run(folder, plan, performer, clock=clock, actor=actor, progress=progress, first=True)
+
+
+def _ready(folder: Folder, plan: Plan) -> Applied | None:
+    """Raises what ``apply`` raises while the plan may not begin; what to answer when it was applied before."""
     state = read_journal(folder.journal_dir, plan.id)
     if _told(folder, plan):
         if undo := _taken_back(folder, plan):
@@ -115,7 +122,7 @@ def apply(
         raise Drift(
             f"{plan.id} is stale: {said}", f"incident {plan.phase}" if plan.phase != "undo" else "incident status", code="stale"
         )
-    return _run(folder, plan, performer, clock=clock, actor=actor, progress=progress, take_over=False)
+    return None
 
 
 def resume(
@@ -134,7 +141,9 @@ def resume(
 
 def interrupted(folder: Folder) -> list[str]:
     """The plans whose journal was begun and not ended, or ended without the timeline knowing; oldest first."""
-    told = {record.evidence.get("plan_id") for record in folder.timeline.records() if record.kind in APPLIED}
+    records = folder.timeline.records()
+    told = {record.evidence.get("plan_id") for record in records if record.kind in APPLIED}
+    whole(folder.journal_dir, (str(one.evidence.get("plan_id")) for one in records if one.kind == "apply-started"))
     paths = sorted(folder.journal_dir.glob("*.ndjson"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     states = {path.stem: read_journal(folder.journal_dir, path.stem) for path in paths}
     return [name for name, state in states.items() if state.begun is not None and (state.ended is None or name not in told)]
@@ -160,10 +169,14 @@ def _run(
     clock: Callable[[], int],
     actor: Mapping[str, Any],
     progress: Ticker | None,
-    take_over: bool,
+    take_over: bool = False,
+    first: bool = False,
 ) -> Applied:
     started = clock()
     with Journal(folder.journal_dir, plan.id, actor, take_over=take_over) as journal:
+        # Asked again now that nobody else can begin: another process may have been between our first look and the claim.
+        if first and (already := _ready(folder, plan)) is not None:
+            return already
         again = journal.state.begun is not None
         if not again or journal.state.ended is None or journal.state.unfinished(len(plan.actions)):
             text = f"{'Resuming' if again else 'Applying'} {plan.id}: {len(plan.actions)} actions"

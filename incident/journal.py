@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
-import socket
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from incident import files
-from incident.errors import Drift, IncidentError, InputNeeded, TimelineUnwritable
+from incident.claim import Claim, unwritable
+from incident.errors import IncidentError
 from lineage.timestamps import parse, render
 
 Status = Literal["done", "failed", "drifted", "unknown"]
@@ -63,11 +61,13 @@ class JournalState:
             if index in self.doubtful or index not in self.outcomes or self.outcomes[index].status in {"failed", "unknown"}
         ]
 
-    def read(self, record: Mapping[str, Any]) -> None:
-        """Take in one record."""
+    def read(self, record: Mapping[str, Any], plan_id: str | None = None) -> None:
+        """Take in one record; of ``plan_id``'s journal, if given. Raises ValueError when it is of another's."""
         at = parse(record["at"])
         match record["type"]:
             case "begin":
+                if plan_id is not None and record["plan"] != plan_id:
+                    raise ValueError(f"it is the journal of {record['plan']}")
                 self.begun = at if self.begun is None else self.begun
                 self.ended = None
             case "intent":
@@ -111,12 +111,26 @@ def read_journal(folder: Path, plan_id: str) -> JournalState:
         raise IncidentError(f"the journal {path} cannot be read: {error.strerror or error}", "make it readable") from error
     for number, line in enumerate(lines[:-1], start=1):  # behind the last newline stands nothing, or a torn line
         try:
-            state.read(json.loads(line))
+            state.read(json.loads(line), plan_id)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise IncidentError(
                 f"the journal {path} is damaged at line {number}: {error}", "restore it from a copy", code="journal-damaged"
             ) from error
     return state
+
+
+def whole(folder: Path, begun: Iterable[str]) -> None:
+    """Raises IncidentError when the journal of a plan is gone that, says the timeline, was begun.
+
+    Its file is made durable before the timeline says so. Without it nobody can tell what was done.
+    """
+    for plan_id in begun:
+        if not journal_path(folder, plan_id).exists():
+            raise IncidentError(
+                f"the journal of {plan_id}, which was begun, is gone: {journal_path(folder, plan_id)}",
+                "restore it from a copy",
+                code="journal-missing",
+            )
 
 
 class Journal:
@@ -127,7 +141,7 @@ class Journal:
 
     def __init__(self, folder: Path, plan_id: str, actor: Mapping[str, Any], *, take_over: bool = False) -> None:
         self.path = journal_path(folder, plan_id)
-        self._claim = Claim(folder / f"{plan_id}.claim", plan_id, actor)
+        self._claim = Claim(folder, plan_id, actor)
         self._file: int | None = None
         self._take_over = take_over
         self.state = JournalState()
@@ -155,7 +169,7 @@ class Journal:
             os.ftruncate(self._file, len(whole[0]) + len(whole[1]))  # a torn line would swallow the next record
             files.sync(self.path.parent)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
 
     # --- records ----------------------------------------------------------------------------------------------------------
 
@@ -197,87 +211,8 @@ class Journal:
                 line = line[os.write(self._file, line) :]
             os.fsync(self._file)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise unwritable(self.path, error) from error
         self.state.read(record)
-
-
-class Claim:
-    """Who is applying a plan: a file that only one process can create, naming host, process, person and a nonce."""
-
-    def __init__(self, path: Path, plan_id: str, actor: Mapping[str, Any]) -> None:
-        self.path = path
-        self._plan_id = plan_id
-        self.owner = {
-            "host": socket.gethostname(),
-            "space": _process_space(),
-            "pid": os.getpid(),
-            "actor": dict(actor),
-            "nonce": secrets.token_hex(8),
-        }
-
-    def take(self, *, take_over: bool) -> None:
-        """Raises InputNeeded when another process, which may be alive, holds it; ``take_over`` takes it all the same."""
-        body = json.dumps(self.owner).encode() + b"\n"
-        try:
-            if files.create(self.path, body):
-                return
-            holder = self._holder()
-            if not take_over and not self._dead(holder):
-                who = holder.get("actor", {}).get("name", "somebody") if isinstance(holder.get("actor"), dict) else "somebody"
-                raise InputNeeded(
-                    f"{self._plan_id} is being applied by {who} on {holder.get('host', 'an unknown host')}, "
-                    f"process {holder.get('pid', 'unknown')}",
-                    "wait for it; only if it is certainly gone: incident resume --take-over",
-                    code="claimed",
-                )
-            files.replace(self.path, body)
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
-        self.check()
-
-    def check(self) -> None:
-        if self._holder().get("nonce") != self.owner["nonce"]:
-            raise Drift(f"{self._plan_id} was taken over by another process; this one stops", "incident status", code="taken-over")
-
-    def release(self) -> None:
-        """Give it back. A claim that was taken over stays with its new holder."""
-        with suppress(OSError):
-            if self._holder().get("nonce") == self.owner["nonce"]:
-                self.path.unlink()
-
-    def _holder(self) -> dict[str, Any]:
-        try:
-            found = json.loads(self.path.read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
-
-    def _dead(self, holder: Mapping[str, Any]) -> bool:
-        """Certainly gone: a process of this very host (and of its process namespace) that no longer runs."""
-        if holder.get("host") != self.owner["host"] or holder.get("space") != self.owner["space"]:
-            return False
-        try:
-            os.kill(int(holder["pid"]), 0)
-        except ProcessLookupError:
-            return True
-        except (OSError, KeyError, TypeError, ValueError, OverflowError):
-            return False
-        return False
-
-
-def _process_space() -> str:
-    """Containers may share a host name and not the process ids."""
-    try:
-        return str(Path("/proc/self/ns/pid").readlink())
-    except OSError:
-        return ""
-
-
-def _unwritable(path: Path, error: OSError) -> TimelineUnwritable:
-    return TimelineUnwritable(
-        f"the journal could not be written: {path}: {error.strerror or error}; nothing more was done",
-        "make room or permission there, then: incident resume",
-    )
 
 
 def _ranges(actions: Iterable[int]) -> list[list[int]]:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from incident.checks import Check
+from incident.claim import holder_of
 from incident.errors import ConfigError
 from incident.executor import interrupted, unsettled
 from incident.home import IncidentFolder
@@ -208,7 +209,7 @@ def _nothing_is_suspect(radius: BlastRadius) -> Check:
 
 def _nothing_is_unfinished(folder: IncidentFolder) -> Check:
     begun = set(interrupted(folder))
-    claimed = sorted(path.stem for path in folder.journal_dir.glob("*.claim"))
+    holder = holder_of(folder.journal_dir)
     left: list[str] = []
     for plan_id in folder.plans():
         plan = folder.load_plan(plan_id)
@@ -220,7 +221,8 @@ def _nothing_is_unfinished(folder: IncidentFolder) -> Check:
             left += [f"{plan_id} has {plural(len(doubtful), 'run')} in doubt"] if doubtful else []
         elif unsettled(folder, plan):
             left.append(f"{plan_id} has actions that failed or are in doubt")
-    left += [f"{plan_id} is claimed by a process" for plan_id in claimed if plan_id not in begun]
+    if holder is not None and holder.get("plan") not in begun:
+        left.append(f"{holder.get('plan', 'a plan')} is claimed by a process")
     return _verdict(
         "every apply is finished", left, "no apply is unfinished", f"{plural(len(left), 'apply')} unfinished", "incident resume"
     )

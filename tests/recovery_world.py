@@ -128,7 +128,7 @@ class Plans:
     """The part of an incident's folder that effects read."""
 
     def __init__(self, world: World, *plans: Plan) -> None:
-        self.journal_dir, self._plans = world.folder, {plan.id: plan for plan in plans}
+        self.journal_dir, self.timeline, self._plans = world.folder, world.timeline, {plan.id: plan for plan in plans}
 
     def plans(self) -> list[str]:
         return list(self._plans)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from incident.changeable import changeable
+from incident.claim import drop
 from incident.context import Context
 from incident.errors import Drift, InputNeeded, UsageError
 from incident.executor import Applied, apply, interrupted, last_applied, unsettled
@@ -97,6 +98,8 @@ def resume(context: Context, take_over: bool) -> Report:
     if not left and (last := last_applied(folder)) is not None and unsettled(folder, folder.load_plan(last)):
         left = [last]
     if not left:
+        if take_over:
+            drop(folder.journal_dir)  # of a process that is gone and had not begun
         return Report(
             {"plan_id": None, "done": 0, "failed": 0, "drifted": 0, "unknown": 0}, "Nothing is left to resume.", incident=folder.id
         )

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from incident.claim import Claim
 from incident.effects import effects
-from incident.errors import ConfigError, Drift, InputNeeded, StorageUnreachable
+from incident.errors import ConfigError, Drift, IncidentError, InputNeeded, StorageUnreachable
 from incident.executor import apply, interrupted, resume
 from incident.storage.port import Marked
 from runbooks.plan import CopyVersion, Plan, PutMarker, RemoveMarkers
@@ -316,3 +317,37 @@ def test_an_undo_never_removes_the_last_copy_of_good_bytes(world: World) -> None
     applied = world.apply(planned)
     assert (applied.done, applied.drifted) == (1, 1)
     assert world.store.read(BUCKET, KEY) == b"good"
+
+
+def test_whoever_was_overtaken_between_look_and_claim_does_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes at once: the other applies, all of it, just before we get the claim."""
+    mine, theirs = purge(world), revert(world)
+    take = Claim.take
+
+    def late(self: Claim, *, take_over: bool) -> None:
+        monkeypatch.setattr(Claim, "take", take)
+        world.apply(theirs)
+        listing.update(world.listing())
+        take(self, take_over=take_over)
+
+    listing: dict[str, object] = {}
+    monkeypatch.setattr(Claim, "take", late)
+    with pytest.raises(Drift, match="stale"):
+        world.apply(mine)
+    assert world.listing() == listing
+    again = purge(world)
+    theirs = again
+    monkeypatch.setattr(Claim, "take", late)
+    assert world.apply(again).already
+    assert [one.evidence["plan_id"] for one in world.timeline.kept if one.kind == "applied"].count(again.id) == 1
+
+
+def test_nothing_goes_on_after_a_journal_was_lost(world: World) -> None:
+    """Without it nobody knows what was done: neither as if nothing were, nor as if all were."""
+    plan = purge(world)
+    with pytest.raises(Crash):
+        world.apply(plan, Dying(world.store, lambda: None))
+    (world.folder / f"{plan.id}.ndjson").unlink()
+    for act in (lambda: world.apply(plan), lambda: interrupted(world), lambda: effects(Plans(world, plan))):
+        with pytest.raises(IncidentError, match="gone"):
+            act()

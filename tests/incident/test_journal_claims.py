@@ -76,7 +76,7 @@ def test_a_second_process_is_kept_out_until_the_first_is_done(tmp_path: Path) ->
 def _claim(folder: Path, **changes: object) -> None:
     with opened(folder) as journal:
         owner = dict(journal._claim.owner)
-    (folder / f"{PLAN}.claim").write_text(json.dumps({**owner, "nonce": "other", **changes}))
+    (folder / "apply.claim").write_text(json.dumps({**owner, "nonce": "other", **changes}))
 
 
 def dead_pid() -> int:
@@ -107,7 +107,7 @@ def test_who_was_taken_over_stops_before_the_next_chunk(tmp_path: Path) -> None:
     with opened(tmp_path) as first:
         with opened(tmp_path, take_over=True), pytest.raises(Drift, match="taken over"):
             first.check_claim()
-        assert not (tmp_path / f"{PLAN}.claim").exists()
+        assert not (tmp_path / "apply.claim").exists()
 
 
 def test_an_unwritable_journal_stops_before_any_effect(tmp_path: Path) -> None:
@@ -122,3 +122,51 @@ def test_an_unwritable_journal_stops_before_any_effect(tmp_path: Path) -> None:
         with pytest.raises(TimelineUnwritable) as caught:
             journal.intent([0], T)
         assert caught.value.exit_code == 7
+
+
+def test_the_journal_of_another_plan_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    with opened(tmp_path) as journal:
+        journal.begin(1, T)
+    other = "purge-ffffffffffff"
+    (tmp_path / f"{PLAN}.ndjson").rename(tmp_path / f"{other}.ndjson")
+    with pytest.raises(IncidentError, match=PLAN):
+        read_journal(tmp_path, other)
+
+
+def test_one_claim_keeps_every_other_plan_of_the_incident_out(tmp_path: Path) -> None:
+    with opened(tmp_path), pytest.raises(InputNeeded, match=PLAN), Journal(tmp_path, "undo-0123456789ab", ACTOR):
+        pass
+
+
+RIVAL = """
+import sys
+from pathlib import Path
+from incident.errors import IncidentError
+from incident.journal import Journal
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    with Journal(Path(sys.argv[1]), sys.argv[2], {}):
+        print("in", flush=True)
+        sys.stdin.readline()
+except IncidentError as error:
+    print(error.code, flush=True)
+"""
+
+
+def test_of_many_who_find_a_dead_claim_only_one_follows(tmp_path: Path) -> None:
+    _claim(tmp_path, pid=dead_pid())
+    command = [sys.executable, "-c", RIVAL, str(tmp_path), PLAN]
+    root = Path(__file__).parents[2]
+    rivals = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root) for _ in range(4)]
+    try:
+        assert all(one.stdout and one.stdout.readline() == "ready\n" for one in rivals)
+        for one in rivals:
+            assert one.stdin
+            one.stdin.write("go\n")
+            one.stdin.flush()
+        answers = sorted(one.stdout.readline() for one in rivals if one.stdout)
+    finally:
+        for one in rivals:
+            one.communicate("\n")
+    assert answers == ["claimed\n", "claimed\n", "claimed\n", "in\n"]
