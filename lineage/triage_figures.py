@@ -77,7 +77,7 @@ def _evidence(
     return Evidence(
         points_to,
         kind,
-        min(0.85 if kind == "volume" else 0.7, 0.45 + 0.05 * (abs(score) - OUT_OF_LINE)),
+        min(0.85 if kind == "volume" else 0.7, 0.45 + 0.05 * (abs(score) - OUT_OF_LINE)) * (1 if stands.sure else 0.4),
         f"{_SIDES[direction]} {name}{of} {amount(stands.usual)} (usual) → {amount(figure.value)}"
         + (f", {compared}" if compared else ""),
         scene.attempts[index],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from datetime import date, timedelta
 from statistics import mean, stdev
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,3 +121,37 @@ def test_triage_with_too_little_history_says_so_and_does_not_judge() -> None:
     triage = found([*events, *ingest(day(30), rows=1.0), *enrich(day(30), rows=1.0)], FAULT)
     assert triage.verdict == "unclear"
     assert status(triage)["input volume and quality"] == "too little history"
+
+
+@pytest.mark.parametrize("days", [30, 42, 60])
+def test_usual_days_raise_no_alarm_and_a_lost_half_does(days: int) -> None:
+    """A weekly rhythm with a spread of five in a hundred: hardly a false alarm, hardly a miss."""
+    rng = random.Random(days)
+    alarms = misses = 0
+    for _ in range(400):
+        history = [(moment(number), (100 if number % 7 == 6 else 1000) * rng.gauss(1, 0.05)) for number in range(days)]
+        right = (100 if days % 7 == 6 else 1000) * rng.gauss(1, 0.05)
+        alarms += standing(right, moment(days), history).out_of_line
+        misses += not standing(right / 2, moment(days), history).out_of_line
+    assert alarms <= 8
+    assert misses <= 40
+
+
+def test_the_first_sunday_of_a_young_history_is_not_sure_and_the_second_is_like_the_first() -> None:
+    young = weekly(6)
+    first = standing(103.0, moment(6), young)
+    assert (first.out_of_line, first.sure) == (True, False)
+    second = standing(105.0, moment(13), weekly(13))
+    assert not second.out_of_line
+    assert second.basis.endswith("but it is like that")
+
+
+def test_days_without_a_fault_are_unclear() -> None:
+    """Any day of a healthy history: what triage says of it is that nothing is remarkable."""
+    rng = random.Random(5)
+    rows = [round((100 if number % 7 == 6 else 1000) * rng.gauss(1, 0.05)) for number in range(60)]
+    events = [
+        one for number in range(60) for one in (*ingest(day(number), rows=rows[number]), *enrich(day(number), rows=rows[number]))
+    ]
+    said = [found(events, Fault(job="test/enrich", nominal=str(day(number)))).verdict for number in range(8, 60)]
+    assert said.count("unclear") >= 50
