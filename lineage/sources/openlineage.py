@@ -34,7 +34,7 @@ def read(
     source: str, problems: Problems, *, remote: Remote | None, progress: Callable[[str], None], tap: Tap | None = None
 ) -> Iterator[Event]:
     """Every usable event of one source, files in the order of their names."""
-    for name, opener in _files(source, remote):
+    for name, opener in _files(source, remote, problems):
         progress(name)
         try:
             with opener() as raw:
@@ -44,7 +44,7 @@ def read(
             problems.skipped.append(Skipped(name, 0, f"could not be read to its end: {reason}"))
 
 
-def _files(source: str, remote: Remote | None) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
+def _files(source: str, remote: Remote | None, problems: Problems) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
     if source.startswith("s3://"):
         if remote is None:
             raise SourceUnreadable(
@@ -56,16 +56,19 @@ def _files(source: str, remote: Remote | None) -> Iterator[tuple[str, Callable[[
         for name in names:
             yield name, lambda name=name: remote.open(name)  # type: ignore[misc]
         return
-    for path in _paths(source):
+    for path in _paths(source, problems):
         yield str(path), lambda path=path: path.open("rb")  # type: ignore[misc]
 
 
-def _paths(source: str) -> list[Path]:
+def _paths(source: str, problems: Problems) -> list[Path]:
     path = Path(source.removeprefix("file://")).expanduser()
     if path.is_dir():
-        found = sorted(Path(folder, name) for folder, _, names in os.walk(path) for name in names if _is_lineage(name))
+        found, unseen = _inside(path)
         if not found:
-            raise SourceUnreadable(f"lineage source {source}: the folder holds no {', '.join(_ENDINGS)} file", "check the path")
+            listed = "".join(f"; {one.source}: {one.reason}" for one in unseen[:3])
+            what = f"the folder holds no {', '.join(_ENDINGS)} file"
+            raise SourceUnreadable(f"lineage source {source}: {what}{listed}", "check the path, and who may read it")
+        problems.skipped.extend(unseen)
         return found
     if path.exists():
         if not os.access(path, os.R_OK):
@@ -73,10 +76,29 @@ def _paths(source: str) -> list[Path]:
         return [path]
     anchor = Path(path.anchor) if path.is_absolute() else Path()
     pattern = str(path.relative_to(anchor))
-    found = sorted(one for one in anchor.glob(pattern) if one.is_file()) if set("*?[") & set(pattern) else []
+    found = []
+    for one in sorted(anchor.glob(pattern)) if set("*?[") & set(pattern) else []:
+        within, unseen = _inside(one) if one.is_dir() else ([one], [])
+        found += within
+        problems.skipped.extend(unseen)
     if not found:
         raise SourceUnreadable(f"lineage source {source}: no such file, folder or match", "check --lineage or [lineage] sources")
     return found
+
+
+def _inside(folder: Path) -> tuple[list[Path], list[Skipped]]:
+    """The lineage files in and below a folder, and what may hold some and was not looked into."""
+    found: list[Path] = []
+    unseen: list[Skipped] = []
+
+    def denied(error: OSError) -> None:
+        unseen.append(Skipped(str(error.filename), 0, f"the folder could not be read: {error.strerror or error}"))
+
+    for place, folders, names in os.walk(folder, onerror=denied):
+        found += [Path(place, name) for name in names if _is_lineage(name)]
+        linked = [Path(place, name) for name in folders if Path(place, name).is_symlink()]
+        unseen += [Skipped(str(one), 0, "a link to a folder is not followed; name it as a source of its own") for one in linked]
+    return sorted(found), sorted(unseen, key=lambda one: one.source)
 
 
 def _is_lineage(name: str) -> bool:

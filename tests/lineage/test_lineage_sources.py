@@ -256,3 +256,29 @@ def test_long_lines_in_a_file_called_json_are_read_by_line(tmp_path: Path) -> No
     long = json.dumps({**EVENTS[0], "padding": "x" * 9000}).encode()
     used, where, _ = tried(put(tmp_path, "long.json", b"\n".join([long, b"broken", long])))
     assert (used, where) == (2, [("long.json", 2)])
+
+
+def test_folders_that_are_not_looked_into_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by permissions: tests may run as a user who may read everything."""
+    put(tmp_path, "events/a.ndjson", NDJSON)
+    put(tmp_path, "events/closed/b.ndjson", NDJSON)
+    put(tmp_path, "elsewhere/c.ndjson", NDJSON)
+    (tmp_path / "events/link").symlink_to(tmp_path / "elsewhere")
+    scandir = os.scandir
+
+    def guarded(path: str) -> object:
+        if os.fspath(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", guarded)
+    assert tried(tmp_path / "events")[:2] == (2, [("closed", 0), ("link", 0)])
+    with pytest.raises(SourceUnreadable, match="Permission denied"):
+        tried(tmp_path / "events/closed")
+
+
+def test_a_glob_takes_the_folders_that_it_matches(tmp_path: Path) -> None:
+    put(tmp_path, "day=1/a.ndjson", NDJSON)
+    put(tmp_path, "day=2/deep/b.ndjson", NDJSON)
+    put(tmp_path, "day=3.ndjson", NDJSON)
+    assert tried(tmp_path / "day=*")[:2] == (6, [])
