@@ -57,7 +57,11 @@ class Home:
             )
         self.url = text
         self.path = Path(text.removeprefix("file://")).expanduser().absolute()
-        if self.path.exists() and not self.path.is_dir():
+        try:
+            wrong = self.path.exists() and not self.path.is_dir()
+        except OSError:  # whoever reads or writes there will say so
+            wrong = False
+        if wrong:
             raise UsageError(f"The home {self.path} is not a directory", "name a directory with --home DIR")
         self._clock = clock
         self._actor = actor

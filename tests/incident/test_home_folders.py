@@ -186,3 +186,16 @@ def test_the_incident_file_says_what_was_opened_when(folder: IncidentFolder) -> 
         "title": "Orders priced in cents",
         "opened_at": "2026-11-20T23:59:59Z",
     }
+
+
+def test_a_home_that_may_not_even_be_looked_at_is_told_by_who_needs_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(self: Path, *_args: object, **_options: object) -> bool:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    for name in ("exists", "mkdir", "iterdir"):
+        monkeypatch.setattr(Path, name, denied)
+    home = Home(tmp_path / "closed")
+    with pytest.raises(TimelineUnwritable, match="Permission denied"):
+        home.create("x", 0)
+    with pytest.raises(IncidentError, match="cannot be read"):
+        home.incidents()
