@@ -11,7 +11,8 @@ from lineage.blast_radius import BlastRadius
 from lineage.explain import Explanation, Step, Touch, explain
 from lineage.fault import parse_cell
 from lineage.history import History
-from lineage.remedies import Remedy, Suppose, remedies
+from lineage.remedies import Suppose, remedies
+from lineage.remedy import Remedy
 from lineage.timestamps import AFTER, BEFORE, render
 
 Explained = tuple[Explanation, tuple[Remedy, ...]]
@@ -90,7 +91,8 @@ def _lines(one: Explanation, found: tuple[Remedy, ...]) -> list[str]:
     if reached is None:
         return _clean(one)
     since = "an unknown time" if reached.since <= BEFORE else moment(reached.since)
-    lines = [f"{one.cell} is {one.state}, bad since {since} UTC."]
+    perhaps = "perhaps " if one.state == "SUSPECT" else ""
+    lines = [f"{one.cell} is {one.state}, {perhaps}bad since {since} UTC."]
     for number, step in enumerate(one.steps, 1):
         lines.append(f"  {number}. {_who(step.attempt)}")
         if step.read is not None:
@@ -110,7 +112,7 @@ def _lines(one: Explanation, found: tuple[Remedy, ...]) -> list[str]:
 def _clean(one: Explanation) -> list[str]:
     lines = [f"{one.cell} is CLEAN: nothing that the fault reached wrote it."]
     for touch in one.writers:
-        lines.append(f"  Written by {_who(touch.attempt)}")
+        lines.append(f"  {'Written' if touch.cell.known else 'Perhaps written'} by {_who(touch.attempt)}")
         lines += [f"    which {note}" for note in touch.notes]
     if not one.writers:
         lines.append("  No run in the lineage wrote it.")
@@ -120,8 +122,11 @@ def _clean(one: Explanation) -> list[str]:
 def _remedies(found: tuple[Remedy, ...]) -> list[str]:
     lines = ["", "  To know more:"] if found else []
     for one in found:
-        lines.append(f"  - {one.words}" + (f": then it is {one.outcome}" if one.outcome else ""))
-        lines += [f"      {line}" for line in one.toml.splitlines()]
+        if one.rules:
+            lines.append(f"  - If {one.words}: then it is {one.outcome or 'less uncertain'}. Declare:")
+            lines += [f"      {line}".rstrip() for line in one.toml.splitlines()]
+        else:
+            lines.append(f"  - {one.words[0].upper()}{one.words[1:]}.")
     return lines
 
 

@@ -155,7 +155,7 @@ class _Told:
             else:
                 notes.append(f"read {read.cell} when clean data had replaced what was bad")
         if not notes:
-            notes.append("read nothing that the fault reached" if one.reads else "read nothing that is known")
+            notes.append("read nothing that the fault reached" if one.reads else "reported no input")
         return notes
 
 

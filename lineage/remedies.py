@@ -8,68 +8,78 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from lineage.attempts import Attempt, Cell, Mode, Read, Write
 from lineage.blast_radius import BlastRadius
 from lineage.datasets import DatasetId, JobId
 from lineage.declarations import DatasetRule, Declarations, EdgeRule
-from lineage.explain import Explanation
+from lineage.explain import Explanation, explain
 from lineage.history import History
 from lineage.partitions import Layout, Partition, overlap, same
-from lineage.suggest import Value, glob, window_value
+from lineage.remedy import Remedy, Rule
+from lineage.suggest import glob
 from lineage.suggest_datasets import layout_of
 from lineage.suggest_edges import edge_suggestions
-from lineage.suggest_toml import entry
 from lineage.windows import Window
 
-Rule = DatasetRule | EdgeRule
-Suppose = Callable[[Declarations], BlastRadius]
-"""The radius as it would be with other declarations."""
+Suppose = Callable[[Declarations], tuple[History, BlastRadius]]
+"""The history and the radius as they would be with other declarations."""
 
-
-@dataclass(frozen=True, slots=True)
-class Remedy:
-    """Something to find out and say. ``outcome``: the state that the cell has then; empty where it was not tried."""
-
-    words: str
-    rules: tuple[Rule, ...] = ()
-    outcome: str = ""
-
-    @property
-    def toml(self) -> str:
-        """The declaration to paste; empty where there is none."""
-        return "\n".join(_toml(rule) for rule in self.rules)
+_ROUNDS = 4
+"""How many doubts of one chain are followed."""
 
 
 def remedies(history: History, explained: Explanation, suppose: Suppose | None = None) -> tuple[Remedy, ...]:
-    """What would turn a SUSPECT cell into TAINTED or CLEAN, the declarations tried when ``suppose`` is given."""
-    number = explained.first_doubt
-    if explained.state != "SUSPECT" or number is None:
-        return ()
-    found = _Doubt(history, explained, number).remedies()
+    """What would turn a SUSPECT cell into TAINTED or CLEAN.
+
+    With ``suppose`` the declarations are tried, and those for later doubts of the chain added until the cell is decided.
+    """
+    found = _first_doubt(history, explained)
     if suppose is None:
         return tuple(found)
-    return tuple(replace(one, outcome=_outcome(history, one, explained.cell, suppose)) if one.rules else one for one in found)
+    return tuple(_tried(history.declarations, one, explained.cell, suppose) if one.rules else one for one in found)
 
 
-def _outcome(history: History, remedy: Remedy, cell: Cell, suppose: Suppose) -> str:
-    declared = history.declarations
-    radius = suppose(
-        replace(
-            declared,
-            datasets=(*declared.datasets, *(rule for rule in remedy.rules if isinstance(rule, DatasetRule))),
-            edges=(*declared.edges, *(rule for rule in remedy.rules if isinstance(rule, EdgeRule))),
-            _memo={},
+def _first_doubt(history: History, explained: Explanation) -> list[Remedy]:
+    number = explained.first_doubt
+    return [] if explained.state != "SUSPECT" or number is None else _Doubt(history, explained, number).remedies()
+
+
+def _tried(declared: Declarations, remedy: Remedy, cell: Cell, suppose: Suppose) -> Remedy:
+    """The remedy with its outcome; while the cell stays SUSPECT, with what the next doubt asks for."""
+    for _ in range(_ROUNDS):
+        history, radius = suppose(_with(declared, remedy.rules))
+        found = explain(history, radius, cell)
+        doubtful = next((one for one in found if one.state == "SUSPECT"), None)
+        more = (
+            [] if doubtful is None else [one for one in _first_doubt(history, doubtful) if not set(one.rules) <= set(remedy.rules)]
         )
+        following = next((one for one in more if one.rules), None)
+        remedy = replace(remedy, outcome=_outcome(found))
+        if following is None:
+            return remedy
+        remedy = remedy.also(following)
+    history, radius = suppose(_with(declared, remedy.rules))
+    return replace(remedy, outcome=_outcome(explain(history, radius, cell)))
+
+
+def _with(declared: Declarations, rules: Sequence[Rule]) -> Declarations:
+    return replace(
+        declared,
+        datasets=(*declared.datasets, *(rule for rule in rules if isinstance(rule, DatasetRule))),
+        edges=(*declared.edges, *(rule for rule in rules if isinstance(rule, EdgeRule))),
+        _memo={},
     )
-    found = [one for one in radius.cells if one.cell.dataset == cell.dataset and overlap(one.cell.partition, cell.partition)]
+
+
+def _outcome(found: Sequence[Explanation]) -> str:
     states = Counter(one.state for one in found)
-    if not found:
-        return "CLEAN"
-    if len(states) > 1 or len(found) > 1:
+    if len(found) > 1:
         return ", ".join(f"{count} {state}" for state, count in states.most_common()) + " among its partitions, the others CLEAN"
-    return found[0].state + (f" still, because {found[0].reason}" if found[0].reason else "")
+    (only,) = found
+    reason = only.reached.reason if only.reached is not None else None
+    return f"{only.state} still, because {reason}" if reason else only.state
 
 
 class _Doubt:
@@ -97,7 +107,7 @@ class _Doubt:
     def _about_read(self, read: Read, writer: Attempt, write: Write) -> list[Remedy]:
         job, dataset = self.attempt.job, read.cell.dataset
         if read.how == "inferred":
-            words = f"have {job} report what it reads; if it does not read {dataset}, declare so"
+            words = f"{job} does not always read {dataset}"
             return [Remedy(words, (EdgeRule(glob(str(job)), glob(str(dataset)), Window("none")),))]
         if read.version is not None and not read.cell.known:
             return [Remedy(f"nothing can be declared: {job} read a version of {dataset}, and its partitions are not told")]
@@ -112,24 +122,27 @@ class _Doubt:
         unknown = [one for one in self._between(writer, write) if one.mode is Mode.UNKNOWN]
         if unknown and self.history.rule(dataset).write is None:
             rule = DatasetRule(glob(str(dataset)), write="append")
-            words = f"declare how {dataset} is written; if later writes only add to a partition, what was bad stayed in it"
             return [
-                Remedy(words, (rule,)),
-                Remedy("or, if each write replaces all of a partition", (replace(rule, write="overwrite"),)),
+                Remedy(f"writes of {dataset} only add to a partition", (rule,)),
+                Remedy(f"each write of {dataset} replaces all of a partition", (replace(rule, write="overwrite"),)),
             ]
         return [Remedy(f"nothing can be declared: {write.cell} was written at about the time {job} read it; compare the data")]
 
     def _windows(self, job: JobId, dataset: DatasetId) -> list[Remedy]:
         """The window that other runs show, or the likeliest, with the layout that it is relative to where that is not known."""
-        layouts = tuple(
-            self._layout_rule(write.cell.dataset)
-            for write in self.attempt.writes
-            if not write.cell.known and write.how != "inferred" and self.attempt.nominal is not None
-        )
-        needed = tuple(rule for rule in layouts if rule is not None)
+        unknown = [
+            write.cell.dataset
+            for one, writes in (
+                (self.attempt, self.attempt.writes),
+                *([(self.before.attempt, (self.before.write,))] if self.before else []),
+            )
+            for write in writes
+            if not write.cell.known and write.how != "inferred" and one.nominal is not None
+        ]
+        needed = tuple(rule for one in dict.fromkeys(unknown) if (rule := self._layout_rule(one)) is not None)
         declared = self.history.declarations.edge(job, dataset)
         if declared is not None and declared.window is not None and declared.window.kind != "all":
-            words = f"declare which partition {job} writes: its window on {dataset} is relative to that"
+            words = f"a run of {job} writes the partition of its nominal time, to which its window on {dataset} is relative"
             return [Remedy(words, needed)] if needed else [Remedy(f"have {job} report which partition it writes")]
         subject = (str(job), str(dataset))
         shown = next((one for one in edge_suggestions(self.history) if one.subject == subject and one.key == "window"), None)
@@ -138,11 +151,11 @@ class _Doubt:
         if shown is not None and shown.value != "all":
             value = list(shown.value) if isinstance(shown.value, tuple) else shown.value
             windows = [Window.parse(value), *([] if shown.explains else windows)]
-        rule = EdgeRule(glob(subject[0]), glob(subject[1]))
-        if until:
-            rule = replace(rule, until="latest")
-        words = f"declare an edge: which partitions job {job} reads of {dataset}, relative to the one it writes. If {{}}"
-        return [Remedy(words.format(_meant(window)), (replace(rule, window=window), *needed)) for window in dict.fromkeys(windows)]
+        edge = EdgeRule(glob(subject[0]), glob(subject[1]), until="latest" if until else None)
+        words = f"{job} reads, of {dataset}, {{}}"
+        if needed:
+            words += f", and a run writes the partition of its nominal time of {' and '.join(rule.match for rule in needed)}"
+        return [Remedy(words.format(_meant(window)), (replace(edge, window=window), *needed)) for window in dict.fromkeys(windows)]
 
     # --- writes ----------------------------------------------------------------------------------------------------------
 
@@ -151,10 +164,9 @@ class _Doubt:
         if write.how == "inferred":
             return [Remedy(f"have {job} report its outputs: it may have written any of {dataset} in run {writer.run_id}")]
         if not write.cell.known:
-            found = [Remedy(f"declare that {dataset} is unpartitioned, if so", (DatasetRule(glob(str(dataset)), partition=False),))]
+            found = [Remedy(f"{dataset} is unpartitioned", (DatasetRule(glob(str(dataset)), partition=False),))]
             if writer.nominal is not None and (rule := self._layout_rule(dataset)) is not None:
-                words = f"declare how {dataset} is partitioned; with nominal = true a run wrote the partition of its nominal time"
-                found.insert(0, Remedy(words, (rule,)))
+                found.insert(0, Remedy(f"a run writes the partition of its nominal time of {dataset}", (rule,)))
             return found
         if writer.state == "OPEN":
             when = f"incident note TEXT --run {writer.run_id} --ended T"
@@ -163,7 +175,7 @@ class _Doubt:
             words = f"look whether run {writer.run_id} of {job} wrote {write.cell} before it ended as {writer.state}"
             return [Remedy(f"{words}; nothing can be declared")]
         if self.history.rule(dataset).write is None:
-            words = f"declare how {dataset} is written; if each write replaces all of a partition"
+            words = f"each write of {dataset} replaces all of a partition"
             return [Remedy(words, (DatasetRule(glob(str(dataset)), write="overwrite"),))]
         return [Remedy(f"nothing can be declared: compare {write.cell} with what {job} wrote")]
 
@@ -203,22 +215,12 @@ class _Doubt:
 def _meant(window: Window) -> str:
     match window.kind:
         case "identity":
-            return "those of the same time"
+            return "the partitions of the same time as those it writes"
         case "contained":
-            return "those inside it"
+            return "the partitions inside the one it writes"
         case "refine":
-            return "the one around it"
+            return "the partition around the one it writes"
         case "offsets" if window.first == window.last == -1:
-            return "the one before it"
+            return "the partition before the one it writes"
         case _:
-            return f"those in {window}"
-
-
-def _toml(rule: Rule) -> str:
-    said: Sequence[tuple[str, Value | None]]
-    if isinstance(rule, EdgeRule):
-        window = None if rule.window is None else window_value(rule.window)
-        return entry("edge", [("job", rule.job), ("reads", rule.reads), ("window", window), ("until", rule.until)])
-    layout = rule.partition.template if isinstance(rule.partition, Layout) else rule.partition
-    said = [("match", rule.match), ("partition", layout), ("nominal", rule.nominal), ("write", rule.write)]
-    return entry("dataset", said)
+            return f"the partitions {window} away from the one it writes"

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from lineage.audience import Team
     from lineage.blast_radius import BlastRadius
     from lineage.cadence import NextReader
+    from lineage.declarations import Declarations
+    from lineage.history import History
 
 _SHOWN = 20
 """How many changes are shown one by one."""
@@ -93,7 +95,12 @@ def blast(context: Context, fault: FaultOptions, why: str | None = None, *, draf
     reasons = None
     if told is not None and why:
         fix = fix_of(folder) if folder is not None else None
-        reasons = explained(history, fresh.radius, why, lambda other: engine.blast(told.again(other), chosen, fix))
+
+        def suppose(other: Declarations) -> tuple[History, BlastRadius]:
+            again = told.again(other)
+            return again, engine.blast(again, chosen, fix)
+
+        reasons = explained(history, fresh.radius, why, suppose)
         data["why"] = [explanation_json(one) for one in reasons]
 
     def screen() -> RenderableType:
