@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import groupby
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -18,6 +17,10 @@ from lineage.partition_ranges import partitions_in_words
 from lineage.timestamps import render
 
 _STYLES = {"TAINTED": "bold red", "SUSPECT": "yellow", "CLEANED": "green"}
+
+
+_GAPS = 12
+"""How many of the things that are not known are shown one by one."""
 
 
 def radius_tree(radius: BlastRadius, readers: Sequence[NextReader] = ()) -> RenderableType:
@@ -62,7 +65,9 @@ def totals(radius: BlastRadius, readers: Sequence[NextReader] = ()) -> list[str]
             lines.append(f"Were reached and will read it again: {printable(', '.join(str(one.job) for one in again))}.")
     elif radius.at_risk:
         lines.append(f"Will read it next: {printable(', '.join(map(str, radius.at_risk)))}.")
-    lines += [f"Not known: {printable(str(gap.subject))}: {printable(gap.reason)}." for gap in radius.gaps]
+    lines += [f"Not known: {printable(str(gap.subject))}: {printable(gap.reason)}." for gap in radius.gaps[:_GAPS]]
+    if len(radius.gaps) > _GAPS:
+        lines.append(f"Not known: {len(radius.gaps) - _GAPS} things more; --json lists all, incident lineage gaps says what to do.")
     return lines
 
 
@@ -87,18 +92,19 @@ def _dataset(dataset: DatasetId, cells: list[ReachedCell]) -> Text:
 
 
 def _states(cells: list[ReachedCell]) -> list[Text]:
-    def key(one: ReachedCell) -> tuple[str, str]:
-        return one.state, one.reason or ""
-
-    order = {"TAINTED": 0, "SUSPECT": 1, "CLEANED": 2}
+    """A line for each state, with the earliest cell's reason; other cells' reasons are told by ``--why``."""
     lines = []
-    for (state, reason), found in groupby(sorted(cells, key=lambda one: (order[one.state], one.reason or "")), key=key):
-        group = list(found)
-        since = render(min(one.since for one in group))
+    for state in ("TAINTED", "SUSPECT", "CLEANED"):
+        group = sorted((one for one in cells if one.state == state), key=lambda one: one.since)
+        if not group:
+            continue
         text = Text(overflow="fold").append(state, style=_STYLES[state])
         text.append(f"  {printable(partitions_in_words(one.cell.partition for one in group))}")
-        text.append(f"  since {since or 'the beginning'}", style="dim")
-        if reason:
-            text.append(f"\n{printable(reason)}", style="dim italic")
+        text.append(f"  since {render(group[0].since) or 'the beginning'}", style="dim")
+        reasons = list(dict.fromkeys(one.reason for one in group if one.reason))
+        if reasons:
+            text.append(f"\n{printable(reasons[0])}", style="dim italic")
+        if len(reasons) > 1:
+            text.append(f"\nand {len(reasons) - 1} reasons more: --why {printable(str(group[-1].cell))}", style="dim italic")
         lines.append(text)
     return lines
