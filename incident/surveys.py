@@ -103,11 +103,12 @@ def surveyor(context: Context, *, deleting: bool) -> Surveyor:
     return Surveyor(lambda bucket, prefix: open_reader(context.config, bucket, prefix), context.config.declarations, deleting)
 
 
-def places(context: Context, datasets: Iterable[DatasetId]) -> tuple[Place, ...]:
-    """Where a plan must not reach by the way: the home, the quarantine and the roots of the datasets that lineage knows."""
+def places(context: Context, datasets: Iterable[DatasetId], sources: Iterable[str] = ()) -> tuple[Place, ...]:
+    """Where a plan must not reach by the way: home, quarantine, lineage, and the roots of the datasets that lineage knows."""
+    ours = (("the incident home", context.home.url), ("the quarantine", context.config.policy.quarantine))
     found = [
         Place(what, root.bucket, root.prefix)
-        for what, url in (("the incident home", context.home.url), ("the quarantine", context.config.policy.quarantine))
+        for what, url in (*ours, *(("the lineage", source) for source in sources))
         if url and isinstance(root := location(DatasetId(url.rstrip("/"), ""), Declarations()), Location)
     ]
     for dataset in sorted(set(datasets)):

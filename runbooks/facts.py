@@ -19,7 +19,7 @@ KEPT_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A place that a plan must not touch by the way: the home, the quarantine, or another dataset's root.
+    """A place that a plan must not touch by the way: the home, the quarantine, the lineage, or another dataset's root.
 
     ``whole``: the dataset has no partitions, so that everything below its root is its data.
     """
@@ -74,8 +74,12 @@ def surveyed(reached: ReachedCell, facts: Facts, taken: Sequence[tuple[Cell, Tar
     if survey.bucket.mfa_delete:
         return Refusal(name, f"{survey.target.bucket} has MFA delete: we could not take back what we do", "mfa-delete")
     for place in facts.places:
-        if place.dataset is None and (inside(survey.target, place.bucket, place.prefix)):
+        if place.dataset is not None:
+            continue
+        if inside(survey.target, place.bucket, place.prefix):
             return Refusal(name, f"{survey.target.url} holds {place.what}", "keep-out")
+        if inside(Target(place.bucket, place.prefix), survey.target.bucket, survey.target.prefix):
+            return Refusal(name, f"{survey.target.url} lies in {place.what}", "keep-out")
     for other, target in taken:
         if inside(target, survey.target.bucket, survey.target.prefix) or inside(survey.target, target.bucket, target.prefix):
             return Refusal(name, f"{survey.target.url} overlaps the place of {other}", "overlap")

@@ -20,6 +20,7 @@ from incident.plan_report import show_applied, show_plan
 from incident.radius import Fresh, fresh_radius
 from incident.report import Report
 from incident.sizes import parse_size
+from incident.sources import named_sources
 from incident.storage import open_reader, open_store
 from incident.surveys import places, surveyor
 from lineage.attempts import Cell
@@ -133,7 +134,7 @@ def _facts(context: Context, folder: IncidentFolder, fresh: Fresh, cells: Sequen
         radius=fresh.radius,
         surveys=surveys,
         can_be_made=lambda job: context.config.orchestrator_for(job) is not None,
-        places=places(context, fresh.history.datasets),
+        places=places(context, fresh.history.datasets, named_sources(context, folder)),
         previous=last_applied(folder),
         warnings=(*(f"the radius changed: {change}" for change in fresh.difference), *_home_warning(context)),
     )

@@ -194,6 +194,7 @@ def test_a_bucket_that_is_not_as_planned_is_left_alone(world: World, changed: Bu
     assert world.performer(plan, None).moved()
     applied = world.apply(plan)
     assert (applied.done, applied.drifted) == (0, 2)
+    assert {why for _, why in applied.notes} == {world.performer(plan, None).moved()}
     assert world.listing() == listing
 
 

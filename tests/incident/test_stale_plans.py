@@ -65,6 +65,15 @@ def test_a_plan_whose_ground_has_changed_is_refused_before_anything_is_begun(
     assert terminal.ok("resume")["plan_id"] is None
 
 
+def test_the_lineage_that_a_plan_is_made_from_is_never_purged(terminal: Terminal) -> None:
+    events = (terminal.lake.folder / "events.ndjson").read_bytes()
+    terminal.lake.store.put("lake", "clean/orders/dt=2026-11-17/lineage/events.ndjson", events)
+    source = "s3://lake/clean/orders/dt=2026-11-17/lineage/"
+    code, envelope = terminal("purge", "--lineage", source)
+    assert (code, envelope["problems"][0]["code"]) == (3, "refused")
+    assert "dt=2026-11-17/ holds the lineage" in envelope["problems"][0]["message"]
+
+
 def test_what_was_applied_stays_undoable_after_its_dataset_became_protected(terminal: Terminal) -> None:
     before = terminal.lake.contents()
     plan_id = terminal.ok("purge")["plan"]["id"]

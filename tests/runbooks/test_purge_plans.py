@@ -134,6 +134,13 @@ def test_home_quarantine_and_other_datasets_are_not_taken_along(world: World) ->
     assert codes(world.purge(reached(DAY), places=(own, Place("the quarantine", BUCKET, "quarantine/")))) == []
 
 
+@pytest.mark.parametrize("prefix", ["clean/orders/dt=2026-11-1/", "clean/", ""])
+@pytest.mark.parametrize("what", ["the incident home", "the quarantine", "the lineage"])
+def test_what_lies_in_a_place_of_ours_is_never_touched_even_when_named(world: World, what: str, prefix: str) -> None:
+    plan = world.purge(reached(DAY), places=(Place(what, BUCKET, prefix),), consents=Consents(include=(str(DAY),)))
+    assert (codes(plan), plan.actions) == (["keep-out"], ())
+
+
 @pytest.mark.parametrize(
     ("root", "whole"),
     [("clean/orders/", False), ("clean/orders/dt=2026-11-1/", False), ("clean/", True)],
