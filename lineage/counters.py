@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lineage.errors import SourceUnreadable
-from lineage.signals import Direction
+from lineage.facets import Direction
 
 _HINT = "write CSV with the columns run_id,counter,value, or JSON objects with these keys"
 

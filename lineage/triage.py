@@ -13,15 +13,16 @@ from typing import Any, Literal
 from lineage.attempts import Attempt
 from lineage.counters import Counter
 from lineage.errors import FaultError
+from lineage.facets import Figure, Told
 from lineage.fault import Fault, Fix, choose
 from lineage.history import History
-from lineage.signals import Figure, Signals, Told
+from lineage.signals import Signals
 from lineage.timestamps import render
 from lineage.triage_changes import code_changes, schema_changes
 from lineage.triage_figures import figures, input_assertions, output_assertions
 from lineage.triage_scene import Check, Evidence, Scene, moment, who
 from lineage.triage_upstream import conditions
-from lineage.triage_walk import Walk, walk
+from lineage.triage_walk import ALONG, SIGNAL, Walk, walk
 
 Verdict = Literal["code", "data", "format", "unclear"]
 Hypothesis = Literal["code", "data", "format"]
@@ -71,7 +72,7 @@ class Triage:
     def first_seen(self) -> Evidence | None:
         """The evidence furthest upstream to which the signal can be followed from the first bad attempt."""
         leading = self.ranked[0].evidence if self.ranked else ()
-        carried = [one for one in leading if one.carried and one.strength >= 0.2]
+        carried = [one for one in leading if one.carried and one.strength >= SIGNAL * ALONG**one.hops]
         return min(carried, key=lambda one: (-one.hops, one.moment, -one.strength), default=None)
 
     def to_json(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Generic, TypeVar
 
 from lineage.datasets import DatasetId
-from lineage.signals import Direction, Schema
+from lineage.facets import Direction, Schema
 from lineage.triage_scene import Check, Evidence, Scene
 
 V = TypeVar("V")

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from lineage.attempts import Cell
 from lineage.datasets import DatasetId
+from lineage.facets import Direction, Figure
 from lineage.outliers import OUT_OF_LINE, Standing, amount, standing, times
-from lineage.signals import Direction, Figure
 from lineage.timestamps import AFTER, BEFORE
 from lineage.triage_scene import Check, Evidence, Outcome, PointsTo, Scene, about
 

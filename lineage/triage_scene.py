@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from lineage.attempts import Attempt, Cell, Write
 from lineage.datasets import DatasetId, JobId
+from lineage.facets import Assertion, Told
 from lineage.history import History
 from lineage.partition_index import PartitionIndex
 from lineage.partitions import overlap
-from lineage.signals import Assertion, Told
 from lineage.timestamps import BEFORE, from_datetime, render
 
 PointsTo = Literal["code", "data", "format", "nothing"]

@@ -13,8 +13,10 @@ from lineage.triage_upstream import conditions
 
 _FURTHEST = 8
 _MOST = 120
-_SIGNAL = 0.2
-_ALONG, _ASIDE = 0.9, 0.5
+SIGNAL = 0.2
+"""Evidence from here on is a signal that is worth following upstream."""
+
+ALONG, _ASIDE = 0.9, 0.5
 """What a hop leaves of evidence: where a signal led there, and where none did."""
 
 
@@ -37,7 +39,7 @@ def walk(scene: Scene, first: int, evidence: list[Evidence]) -> Walk:
         index, hops, carried, here = queue.popleft()
         if hops >= _FURTHEST or not (carried or hops == 0):
             continue
-        signals = {one.dataset for one in here if one.points_to in {"data", "format"} and one.strength >= _SIGNAL}
+        signals = {one.dataset for one in here if one.points_to in {"data", "format"} and one.strength >= SIGNAL}
         for dataset, writer in scene.upstream(index):
             if writer in seen or len(seen) >= _MOST:
                 continue
@@ -45,10 +47,10 @@ def walk(scene: Scene, first: int, evidence: list[Evidence]) -> Walk:
             furthest = max(furthest, hops + 1)
             made = _made(scene, writer, dataset)
             known = dataset in signals or None in signals  # a counter does not say of which input
-            led = carried and (known or any(one.strength >= _SIGNAL for one in made))
+            led = carried and (known or any(one.strength >= SIGNAL for one in made))
             own = _own(scene, writer)
-            factor = (_ALONG if led else _ASIDE) ** (hops + 1)
-            near = _ALONG**hops if carried else _ASIDE**hops
+            factor = (ALONG if led else _ASIDE) ** (hops + 1)
+            near = ALONG**hops if carried else _ASIDE**hops
             theirs = [replace(one, strength=one.strength * near, hops=hops + 1, carried=carried) for one in made]
             theirs += [replace(one, strength=one.strength * factor, hops=hops + 1, carried=led) for one in own]
             for one in theirs:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from shlex import quote
+from typing import TYPE_CHECKING
 
 from incident.context import Context
 from incident.errors import UsageError
@@ -69,9 +70,9 @@ def _next(found: Triage, *, inside: bool) -> list[str]:
     seen = found.first_seen
     following = []
     if found.verdict in {"data", "format"} and seen is not None and seen.hops:
-        following.append(f"incident triage --job {seen.attempt.job} --run {seen.attempt.run_id}")
+        following.append(f"incident triage --job {quote(str(seen.attempt.job))} --run {quote(seen.attempt.run_id)}")
     elif found.verdict == "unclear":
-        following.append(f"incident lineage show {found.first_bad.job}")
+        following.append(f"incident lineage show {quote(str(found.first_bad.job))}")
     if inside:
         return [*following, "incident note TEXT --kind hypothesis", "incident blast"]
     return [*following, 'incident declare "TITLE" with the same choice, to act on it']
@@ -83,7 +84,7 @@ def _screen(found: Triage) -> RenderableType:
 
     lines = [_sentence(found), Text(), _first(found)]
     for number, ranked in enumerate(found.ranked, 1):
-        lines += [Text(), *_hypothesis(number, ranked)]
+        lines += [Text(), *_hypothesis(number, ranked, found.first_seen)]
     if found.shown:
         lines += [Text(), Text("Shown by the fault itself, or beside it; supports none of these", style="bold")]
         lines += [line for one in found.shown[:_SHOWN] for line in _evidence(one)]
@@ -137,12 +138,18 @@ def _when(attempt: Attempt) -> str:
     return ran + (f", for {(render(attempt.nominal[0]) or '').removesuffix('T00:00:00Z')}" if attempt.nominal is not None else "")
 
 
-def _hypothesis(number: int, ranked: Ranked) -> list[Text]:
-    words: dict[str, Any] = {"none": "next to nothing"}
-    heading = _line(f"{number}. {ranked.hypothesis}: {words.get(ranked.confidence, ranked.confidence)}", _STYLES[ranked.confidence])
-    lines = [heading, *(line for one in ranked.evidence[:_SHOWN] for line in _evidence(one))]
-    if len(ranked.evidence) > _SHOWN:
-        lines.append(_line(f"   … and {len(ranked.evidence) - _SHOWN} observations more (--json lists all)", "dim"))
+def _hypothesis(number: int, ranked: Ranked, seen: Evidence | None) -> list[Text]:
+    """The strongest observations, and those where the signal appears first; the rest as a number."""
+    words: dict[str, str] = {"none": "next to nothing"}
+    confident = words.get(ranked.confidence, ranked.confidence)
+    shown = list(ranked.evidence[:_SHOWN])
+    if seen is not None and seen.hops:
+        beginning = [one for one in ranked.evidence[_SHOWN:] if one.attempt == seen.attempt]
+        shown = [*shown[: _SHOWN - len(beginning[:2])], *beginning[:2]]
+    lines = [_line(f"{number}. {ranked.hypothesis}: {confident}", _STYLES[ranked.confidence])]
+    lines += [line for one in shown for line in _evidence(one)]
+    if len(ranked.evidence) > len(shown):
+        lines.append(_line(f"   … and {plural(len(ranked.evidence) - len(shown), 'more observation')} (--json lists all)", "dim"))
     return lines
 
 

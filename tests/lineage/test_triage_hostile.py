@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from lineage.declarations import Declarations
 from lineage.errors import LineageError
 from lineage.events import Unusable, event
+from lineage.facets import told
 from lineage.fault import Fault
 from lineage.history import build
-from lineage.signals import Signals, told
+from lineage.signals import Signals
 from lineage.sources import Problems, read
 from lineage.triage import triage
 from tests.lineage.triage_histories import BAD, day, enrich, ingest
