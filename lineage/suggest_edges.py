@@ -142,12 +142,15 @@ class _Edges:
         (grain,), (output,) = grains, outputs
         finer = _ORDER.index(output) - _ORDER.index(grain)
         candidates = [Window.parse(_word(finer))]
-        spans = [_span(one, grain) for one in observed if len(one.anchors) == 1]
-        if spans and all(span is not None for span in spans):
-            first, last = min(span[0] for span in spans if span), max(span[1] for span in spans if span)
-            if last - first < _WIDEST:
-                candidates.append(Window("offsets", first, last))
+        spans = [(one, span) for one in observed if len(one.anchors) == 1 and (span := _span(one, grain)) is not None]
+        if len(spans) == len(observed):
+            first, last = min(span[0] for _, span in spans), max(span[1] for _, span in spans)
+            # Reads that always begin at the first partition there is may as well be of all of them: tomorrow's reach further back.
+            bounded = any(span[0] == first and min(one.read) > self.first[dataset] for one, span in spans)
+            candidates.append(Window("offsets", first, last) if bounded and last - first < _WIDEST else Window("all"))
         for window in candidates:
+            if window.kind == "all":
+                return window, len(observed)
             wanted = [self._wanted(window, one, grain) for one in observed]
             if all(one.read <= periods for one, periods in zip(observed, wanted, strict=True)):
                 exact = sum(
