@@ -9,20 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import assert_never
 
-from incident.errors import ConfigError, ObjectMissing, PreconditionFailed, StorageError, StorageUnreachable
+from incident.errors import ConfigError, ObjectMissing, StorageError
 from incident.journal import Journal, Outcome
 from incident.object_evidence import Look, check, settle, verify
+from incident.object_requests import CHUNK, look, send
 from incident.storage.port import ObjectStore
-from runbooks.plan import CopyVersion, ObjectAction, Plan, PlannedCell, PutMarker, RemoveMarkers, RemoveOwn, RunJob
+from runbooks.facts import marks_completion
+from runbooks.plan import CopyVersion, ObjectAction, Plan, PlannedCell, PutMarker, RemoveOwn, RunJob
 from runbooks.survey import KeyHistory, rest
 
-CHUNK = 1_000
 _AT_ONCE = 8
 Stores = Callable[[str, str], ObjectStore]
-Made = dict[int, str | None]
-"""The version id of what we made; None where the server did not tell, or where nothing is made."""
 
 
 class ObjectActions:
@@ -37,12 +35,15 @@ class ObjectActions:
         self._places = {str(cell): cell.url for cell in plan.cells}
 
     def chunks(self, indices: Sequence[int]) -> list[list[int]]:
-        """At most 1,000 actions of one kind, bucket and cell, in the plan's order."""
+        """At most 1,000 actions of one kind, bucket and cell, in the plan's order; completion markers by themselves.
+
+        What is in one chunk happens in any order, and a completion marker must go before the rest and come back after it.
+        """
         found: list[list[int]] = []
         for index in indices:
             action = self.action(index)
             last = self.action(found[-1][-1]) if found else None
-            fits = last and (last.op, last.bucket, last.cell) == (action.op, action.bucket, action.cell)
+            fits = last and _kind(last) == _kind(action)
             if fits and len(found[-1]) < CHUNK:
                 found[-1].append(index)
             else:
@@ -69,6 +70,8 @@ class ObjectActions:
         # Where nothing may be begun any more, what was begun is settled all the same: it may hide somebody's data.
         looked_at = doubtful if moved else chunk
         before = look(store, bucket, [actions[index].key for index in looked_at]) if looked_at else {}
+        brings = _brings_completion(first)
+        undone = self._undone(first.cell, journal) if brings else {}
         ready: list[int] = []
         settled: dict[int, Outcome] = {}
         for index, action in actions.items():
@@ -76,6 +79,8 @@ class ObjectActions:
             verdict = self._settled(store, journal, index, action, found)
             if verdict is None and (drift := moved or check(action, found, begun=index in doubtful)):
                 verdict = Outcome("drifted", None, drift)
+            if verdict is None and brings:
+                verdict = _early(action.key, undone)
             if verdict is None:
                 ready.append(index)
             else:
@@ -83,6 +88,15 @@ class ObjectActions:
         journal.outcome(settled, self._clock())
         if ready:
             self._act(store, bucket, {index: actions[index] for index in ready}, before, journal)
+
+    def _undone(self, cell: str, journal: Journal) -> dict[str, str]:
+        """What is not done of a cell, but for its completion markers: key → status."""
+        found: dict[str, str] = {}
+        for index, action in enumerate(map(self.action, range(len(self._plan.actions)))):
+            outcome = journal.state.outcomes.get(index)
+            if action.cell == cell and (outcome is None or outcome.status != "done") and not marks_completion(action.key):
+                found[action.key] = outcome.status if outcome is not None else "left"
+        return found
 
     def finish(self, journal: Journal) -> None:
         """Look at every cell once more: what was written since the plan under other names was not covered, nor set back."""
@@ -168,7 +182,7 @@ class ObjectActions:
         journal: Journal,
     ) -> None:
         journal.intent(actions, self._clock())
-        made, errors = self._send(store, bucket, actions, before)
+        made, errors = send(store, bucket, actions, before, self._workers)
         journal.made({index: version for index, version in made.items() if version}, self._clock())
         after = look(store, bucket, [action.key for action in actions.values()])
         results: dict[int, Outcome] = {}
@@ -186,107 +200,25 @@ class ObjectActions:
                 results[index] = self._concluded(store, action, verify(action, found, made.get(index))) or Outcome("unknown")
         journal.outcome(results, self._clock())
 
-    def _send(
-        self, store: ObjectStore, bucket: str, actions: Mapping[int, ObjectAction], before: Mapping[str, KeyHistory]
-    ) -> tuple[Made, dict[int, str]]:
-        """Send the requests of one kind. A per-action error is a code, or "Unanswered…" where the effect is unknown."""
-        made: Made = {}
-        errors: dict[int, str] = {}
-        match next(iter(actions.values())):
-            case PutMarker():
-                indices = {action.key: index for index, action in actions.items()}
-                etags = {action.key: action.requires.etag for action in actions.values()}
-                try:
-                    for one in store.put_markers(bucket, etags):
-                        made[indices[one.key]] = one.marker
-                        if one.error:
-                            errors[indices[one.key]] = one.error
-                except StorageError as error:
-                    errors = dict.fromkeys(actions, _said(error))
-            case CopyVersion():
-                with ThreadPoolExecutor(self._workers) as pool:
-                    answers = pool.map(lambda item: _copy(store, bucket, item[1], before[item[1].key]), actions.items())
-                    for index, (version_id, error_code) in zip(actions, answers, strict=True):
-                        made[index] = version_id
-                        if error_code:
-                            errors[index] = error_code
-            case RemoveMarkers() | RemoveOwn():
-                errors = _remove(store, bucket, actions)
-            case never:
-                assert_never(never)
-        return made, errors
+
+def _kind(action: ObjectAction) -> tuple[str, str, str, bool, bool]:
+    return action.op, action.bucket, action.cell, marks_completion(action.key), _brings_completion(action)
+
+
+def _brings_completion(action: ObjectAction) -> bool:
+    """Whether the action makes a completion marker current; an undo also takes back such that a revert had brought."""
+    gone = isinstance(action, PutMarker) or (isinstance(action, RemoveOwn) and not action.requires.is_marker)
+    return marks_completion(action.key) and not gone
+
+
+def _early(key: str, undone: Mapping[str, str]) -> Outcome | None:
+    """Why the word that a folder is complete must not come back: some of it has not."""
+    folder = key.rpartition("/")[0] + "/"
+    left = {status for other, status in undone.items() if other.startswith(folder)}
+    if "drifted" in left:
+        return Outcome("drifted", None, "other objects beside it changed, so that it would call complete what is not")
+    return Outcome("failed", None, "other objects beside it are not back yet") if left else None
 
 
 def _makes(action: ObjectAction) -> bool:
     return isinstance(action, PutMarker | CopyVersion)
-
-
-def _said(error: StorageError) -> str:
-    return f"Unanswered: {error.message}" if isinstance(error, StorageUnreachable) else error.message
-
-
-def _copy(store: ObjectStore, bucket: str, action: ObjectAction, found: KeyHistory) -> tuple[str | None, str]:
-    if not isinstance(action, CopyVersion):
-        raise TypeError(f"{action.op} is not a copy")
-    source = next(version for version in found.versions if version.version_id == action.source_version_id)
-    over = None if action.requires.is_marker else action.requires.etag
-    try:
-        return store.copy_version(source, bucket, over=over), ""
-    except PreconditionFailed:
-        return None, "PreconditionFailed"
-    except ObjectMissing:
-        return None, "the version to copy is gone"
-    except StorageError as error:
-        return None, _said(error)
-
-
-def _remove(store: ObjectStore, bucket: str, actions: Mapping[int, ObjectAction]) -> dict[int, str]:
-    """Remove what the actions name, newest first: a crash in between leaves a key covered, never half uncovered."""
-    errors: dict[int, str] = {}
-    pairs: list[tuple[int, str, str]] = []
-    for index, action in actions.items():
-        match action:
-            case RemoveMarkers():
-                pairs += [(index, action.key, version_id) for version_id in action.version_ids]
-            case RemoveOwn():
-                pairs.append((index, action.key, action.requires.version_id))
-            case _:
-                raise TypeError(f"{action.op} removes nothing")
-    for start in range(0, len(pairs), CHUNK):
-        batch = pairs[start : start + CHUNK]
-        try:
-            answers = store.remove_versions(bucket, [(key, version_id) for _, key, version_id in batch])
-        except StorageError as error:
-            errors |= dict.fromkeys((index for index, _, _ in batch), _said(error))
-            continue
-        errors |= {index: one.error for (index, _, _), one in zip(batch, answers, strict=True) if one.error}
-    return errors
-
-
-def look(store: ObjectStore, bucket: str, keys: Sequence[str]) -> dict[str, KeyHistory]:
-    """The histories of these keys now: one listing over their range, then one each for any that it did not show."""
-    wanted = set(keys)
-    last = max(keys, key=_order).encode()
-    first = min(keys, key=_order)
-    prefix = _common_prefix(first, max(keys, key=_order))
-    # From the first on, which is then asked for by itself: a marker that is a key means the same to every server.
-    after = first if len(first) > len(prefix) else None
-    found: dict[str, KeyHistory] = {}
-    for history in store.histories(bucket, prefix, after):
-        if history.key in wanted and history.key != after:
-            found[history.key] = history
-        if len(found) == len(wanted - {after}) or history.key.encode() > last:
-            break
-    for key in wanted - found.keys():
-        if (single := store.history(bucket, key)) is not None:
-            found[key] = single
-    return found
-
-
-def _order(key: str) -> bytes:
-    return key.encode()
-
-
-def _common_prefix(first: str, last: str) -> str:
-    length = next((at for at, pair in enumerate(zip(first, last, strict=False)) if pair[0] != pair[1]), min(len(first), len(last)))
-    return first[:length]

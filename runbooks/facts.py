@@ -131,4 +131,9 @@ def asked(found: list[Refusal]) -> Refusal:
 
 def marker_first(version: ObjectVersion) -> tuple[bool, bytes]:
     """Completion markers go first and come back last, so that no reader takes half a partition for a whole one."""
-    return not version.key.endswith("/_SUCCESS"), version.key.encode()
+    return not marks_completion(version.key), version.key.encode()
+
+
+def marks_completion(key: str) -> bool:
+    """Whether readers take this object for the word that the others are all there."""
+    return key.endswith("/_SUCCESS")

@@ -13,7 +13,7 @@ from lineage.attempts import Cell
 from lineage.blast_radius import ReachedCell
 from lineage.timestamps import BEFORE, SECOND, render
 from runbooks.consents import Consents, included, over_caps
-from runbooks.facts import Draft, Facts, asked, questions, surveyed
+from runbooks.facts import Draft, Facts, asked, marks_completion, questions, surveyed
 from runbooks.plan import CopyVersion, ObjectAction, Plan, PlannedCell, PutMarker, Refusal, RemoveMarkers, Requirement
 from runbooks.survey import CellSurvey, KeyHistory, ObjectVersion, Target, rest
 
@@ -150,6 +150,6 @@ def _action(bucket: str, cell: str, history: KeyHistory, good: ObjectVersion | N
 
 def _turn(action: ObjectAction) -> tuple[int, str, bytes]:
     """Completion markers go first and come back last, so that no reader takes half a partition for a whole one."""
-    marks = action.key.endswith("/_SUCCESS")
+    marks = marks_completion(action.key)
     goes = isinstance(action, PutMarker)
     return (0 if goes else 2) if marks else 1, action.op, action.key.encode()

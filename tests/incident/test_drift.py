@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -352,3 +353,47 @@ def test_nothing_goes_on_after_a_journal_was_lost(world: World) -> None:
     for act in (lambda: world.apply(plan), lambda: interrupted(world), lambda: effects(Plans(world, plan))):
         with pytest.raises(IncidentError, match="gone"):
             act()
+
+
+SUCCESS = "clean/orders/dt=2026-11-1/_SUCCESS"
+
+
+def deal_completion(world: World) -> None:
+    """A completion marker beside the rest, written when they were."""
+    for data in (b"good 2", b"bad! 2"):
+        world.store.put(BUCKET, SUCCESS, data)
+    times = [one.last_modified for one in world.listing(KEY)[KEY]]
+    versions = world.store._versions[BUCKET, SUCCESS]
+    versions[:] = [replace(one, last_modified=at) for one, at in zip(versions, times, strict=True)]
+
+
+def requests(world: World, plan: Plan) -> list[list[str]]:
+    """The keys of each request to come."""
+    performer = world.performer(plan, None)
+    return [[performer.action(index).key for index in chunk] for chunk in performer.chunks(range(len(plan.actions)))]
+
+
+@pytest.mark.parametrize("make", [purge, revert])
+def test_a_completion_marker_goes_before_the_rest_and_comes_back_after_it(world: World, make: Callable[[World], Plan]) -> None:
+    """Within one request a server keeps no order, so it is one of its own."""
+    deal_completion(world)
+    plan = make(world)
+    first, last = requests(world, plan)
+    assert (first if make is purge else last) == [SUCCESS]
+    world.apply(plan)
+    first, last = requests(world, world.undo(plan))
+    assert (last if make is purge else first) == [SUCCESS]
+
+
+@pytest.mark.parametrize("make", [purge, revert])
+def test_half_a_cell_is_never_called_complete(world: World, make: Callable[[World], Plan]) -> None:
+    """One object changed: the others go back, and the word that all are there does not."""
+    deal_completion(world)
+    plan = make(world)
+    if make is purge:
+        world.apply(plan)
+        plan = world.undo(plan)
+    world.store.put(BUCKET, KEY, b"new")
+    applied = world.apply(plan)
+    assert (applied.done, applied.drifted, applied.failed) == (1, 2, 0)
+    assert world.contents().get(SUCCESS) == (None if make is purge else b"bad! 2")
