@@ -213,6 +213,8 @@ def _notes(fault: Fault, scene: Scene, first: int) -> list[str]:
     notes = []
     if fault.code_versions:
         notes.append("the fault was chosen by its code version, so that the version changed is no independent evidence")
+    if fault.columns:
+        notes.append(f"column {', '.join(fault.columns)} narrows nothing here: every field and figure was looked at")
     if whose := scene.baseline(first)[1]:
         notes.append(whose)
     return notes

@@ -139,7 +139,7 @@ def changed(scene: Scene, index: int, value_of: Callable[[int], V | None], diffe
     values = [value for _, value in earlier]
     notes: list[str] = []
     if len(values) == 1:
-        factor = 0.8
+        factor = 0.65
         notes.append("only one earlier attempt tells its own")
     else:
         changes = sum(differ(left, right) for left, right in pairwise(values))

@@ -34,6 +34,9 @@ def conditions(scene: Scene, index: int) -> tuple[list[Evidence], list[Check]]:
         if times:
             told = f"so it was for {times} of the {len(earlier)} attempts before"
             one = replace(one, strength=one.strength * (1 - times / len(earlier)), details=(*one.details, told))  # noqa: PLW2901 - the same, weighed
+        elif not earlier:
+            told = "there is no earlier attempt to tell whether that is usual"
+            one = replace(one, strength=one.strength * 0.7, details=(*one.details, told))  # noqa: PLW2901 - see above
         key = (one.kind, str(one.dataset))
         if one.strength >= 0.05 and (key not in weighed or weighed[key].strength < one.strength):
             weighed[key] = one
