@@ -112,10 +112,7 @@ def _ready(folder: Folder, plan: Plan) -> Applied | None:
         return Applied(plan.id, 0, 0, 0, 0, 0, 0, 0.0, already=True)
     if state.begun is not None:
         raise InputNeeded(_where(plan, state), f"incident resume --incident {folder.id}", code="interrupted-apply")
-    if others := [name for name in interrupted(folder) if name != plan.id]:
-        raise InputNeeded(
-            f"{others[0]} was begun and is not finished", f"incident resume --incident {folder.id}", code="interrupted-apply"
-        )
+    require_settled(folder)
     last = last_applied(folder)
     if plan.previous != last:
         said = f"{last} was applied since" if last else "what it builds on is not applied"
@@ -147,6 +144,14 @@ def interrupted(folder: Folder) -> list[str]:
     paths = sorted(folder.journal_dir.glob("*.ndjson"), key=lambda path: (path.stat().st_mtime_ns, path.name))
     states = {path.stem: read_journal(folder.journal_dir, path.stem) for path in paths}
     return [name for name, state in states.items() if state.begun is not None and (state.ended is None or name not in told)]
+
+
+def require_settled(folder: Folder) -> None:
+    """Nothing new is planned or begun on top of what is half done. Raises InputNeeded."""
+    if others := interrupted(folder):
+        raise InputNeeded(
+            f"{others[0]} was begun and is not finished", f"incident resume --incident {folder.id}", code="interrupted-apply"
+        )
 
 
 def unsettled(folder: Folder, plan: Plan) -> bool:

@@ -60,7 +60,7 @@ class Story:
             "teams": sorted({owner for cell in cells for owner in cell.get("owners", [])}),
             **figures,
             "longest_exposure_seconds": longest // timestamps.SECOND,
-            "still_exposed": sum(until is None for _, until in exposures),
+            "still_exposed": sum(any(one["until"] is None for one in cell.get("exposure", [])) for cell in cells),
         }
 
 

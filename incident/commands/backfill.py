@@ -11,7 +11,7 @@ from incident.backfill_runner import JobRuns
 from incident.changeable import changeable
 from incident.context import Context
 from incident.errors import INPUT_NEEDED, OK, PENDING, ConfigError, IncidentError, InputNeeded
-from incident.executor import Applied, apply, last_applied, resume
+from incident.executor import Applied, apply, last_applied, require_settled, resume
 from incident.home import IncidentFolder
 from incident.language import plural
 from incident.orchestrators import command_of, opened
@@ -37,6 +37,7 @@ def backfill(context: Context, options: PlanOptions) -> Report:
     folder = changeable(context)
     if options.apply is not None:
         return _perform(context, folder, folder.load_plan(options.apply, "backfill"), _apply)
+    require_settled(folder)
     fault = fault_of(folder)
     if fault and not fault.cells and fix_of(folder) is None:
         raise InputNeeded(

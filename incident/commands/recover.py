@@ -9,7 +9,7 @@ from incident.changeable import changeable
 from incident.claim import drop
 from incident.context import Context
 from incident.errors import Drift, InputNeeded, UsageError
-from incident.executor import Applied, apply, interrupted, last_applied, unsettled
+from incident.executor import Applied, apply, interrupted, last_applied, require_settled, unsettled
 from incident.executor import resume as finish
 from incident.home import IncidentFolder
 from incident.journal import read_journal
@@ -42,6 +42,7 @@ def revert(context: Context, options: PlanOptions) -> Report:
     folder = changeable(context)
     if options.apply is not None:
         return _apply(context, folder, folder.load_plan(options.apply, "revert"))
+    require_settled(folder)
     fresh = fresh_radius(context, folder)
     consents = _consents(context, options)
     cells = [one.cell for one in fresh.radius.dirty() if one.serving or consents.include]
@@ -59,6 +60,7 @@ def purge(context: Context, options: PlanOptions) -> Report:
     folder = changeable(context)
     if options.apply is not None:
         return _apply(context, folder, folder.load_plan(options.apply, "purge"))
+    require_settled(folder)
     fresh = fresh_radius(context, folder)
     consents = _consents(context, options)
     facts = _facts(context, folder, fresh, [one.cell for one in fresh.radius.dirty()], deleting=True)
@@ -83,8 +85,7 @@ def undo(context: Context, plan_id: str | None, options: PlanOptions) -> Report:
         raise UsageError(f"{plan_id} was never applied, so there is nothing to undo", f"incident {target.phase}")
     if plan_id in interrupted(folder) or state.doubtful:
         raise InputNeeded(f"{plan_id} is not finished; what it did is not certain yet", "incident resume", code="interrupted-apply")
-    if others := interrupted(folder):
-        raise InputNeeded(f"{others[0]} was begun and is not finished", "incident resume", code="interrupted-apply")
+    require_settled(folder)
     done = {index: outcome.version_id for index, outcome in state.outcomes.items() if outcome.status == "done"}
     consents = _consents(context, options)
     current, buckets = _current(context, target.cells)
@@ -102,7 +103,10 @@ def resume(context: Context, take_over: bool) -> Report:
         if take_over:
             drop(folder.journal_dir)  # of a process that is gone and had not begun
         return Report(
-            {"plan_id": None, "done": 0, "failed": 0, "drifted": 0, "unknown": 0}, "Nothing is left to resume.", incident=folder.id
+            {"plan_id": None, "done": 0, "failed": 0, "drifted": 0, "unknown": 0, "seconds": 0.0},
+            "Nothing is left to resume.",
+            next=["incident status"],
+            incident=folder.id,
         )
     plan = folder.load_plan(left[0])
     if plan.phase == "backfill":

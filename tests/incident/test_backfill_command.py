@@ -101,6 +101,9 @@ def test_ctrl_c_stops_the_run_and_resume_runs_it_again(purged: Terminal) -> None
     code, envelope = purged("backfill", "--apply", purged.ok("backfill")["plan"]["id"])
     assert code == 130
     assert "incident resume" in envelope["problems"][0]["hint"]
+    for phase in ("revert", "purge", "backfill"):
+        code, envelope = purged(phase)
+        assert (code, envelope["problems"][0]["code"]) == (3, "interrupted-apply"), "nothing is planned on what is half done"
     assert purged("verify")[0] == 6
     assert purged.ok("resume")["done"] == 3
     assert purged.lake.runs == [BAD_ORDERS, BAD_TOTALS, BOARD]

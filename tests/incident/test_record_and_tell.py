@@ -174,6 +174,16 @@ def test_the_post_mortem_has_its_figures_from_the_record(folder: IncidentFolder,
     assert "Next:" not in text
 
 
+def test_a_partition_that_is_exposed_twice_over_is_one_partition(
+    folder: IncidentFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twice = _cell(18, "TAINTED", None)
+    twice["exposure"] *= 2
+    folder.save_revision({**RADIUS, "cells": [twice, _cell(19, "TAINTED", "2026-11-20T11:00:00Z")]})
+    assert run(["export"]) == 0
+    assert "| Partitions still exposed | 1 |" in capsys.readouterr().out
+
+
 def test_every_table_row_of_the_post_mortem_has_its_columns(folder: IncidentFolder, capsys: pytest.CaptureFixture[str]) -> None:
     folder.timeline.append("note", "a | b\n| c |\r\n# not a heading `|`")
     assert run(["export"]) == 0
