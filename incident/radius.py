@@ -29,7 +29,7 @@ def fresh_radius(context: Context, folder: IncidentFolder) -> Fresh:
     fault = fault_of(folder)
     if not fault:
         raise InputNeeded(f"The fault of {folder.id} is not known yet", "incident scope --job NAMESPACE/NAME", code="no-fault")
-    history = read_history(context, folder)
+    history = read_history(context, folder, columns=bool(fault.columns))
     return keep(folder, fault, history)
 
 

@@ -36,7 +36,7 @@ def radius_tree(radius: BlastRadius, readers: Sequence[NextReader] = ()) -> Rend
         ready = [one for one in waiting if parents[one] in branches or parents[one] not in by_dataset] or waiting[:1]
         for dataset in ready:
             branch = branches.get(parents[dataset], root).add(_dataset(dataset, by_dataset[dataset]))
-            for line in _states(by_dataset[dataset]):
+            for line in _states(by_dataset[dataset], narrowed=bool(radius.fault.get("columns"))):
                 branch.add(line)
             branches[dataset] = branch
         waiting = [one for one in waiting if one not in branches]
@@ -91,7 +91,16 @@ def _dataset(dataset: DatasetId, cells: list[ReachedCell]) -> Text:
     return text
 
 
-def _states(cells: list[ReachedCell]) -> list[Text]:
+def columns_in_words(cells: list[ReachedCell]) -> str:
+    """The columns reached in any of the cells."""
+    found = [one.columns for one in cells]
+    names = sorted({name for columns in found for name in columns or ()})
+    if None in found or not names:
+        return "all columns"
+    return f"column{'s' if len(names) > 1 else ''} {', '.join(names)}"
+
+
+def _states(cells: list[ReachedCell], *, narrowed: bool) -> list[Text]:
     """A line for each state, with the earliest cell's reason; other cells' reasons are told by ``--why``."""
     lines = []
     for state in ("TAINTED", "SUSPECT", "CLEANED"):
@@ -101,6 +110,8 @@ def _states(cells: list[ReachedCell]) -> list[Text]:
         text = Text(overflow="fold").append(state, style=_STYLES[state])
         text.append(f"  {printable(partitions_in_words(one.cell.partition for one in group))}")
         text.append(f"  since {render(group[0].since) or 'the beginning'}", style="dim")
+        if narrowed:
+            text.append(f"  {printable(columns_in_words(group))}", style="dim")
         reasons = list(dict.fromkeys(one.reason for one in group if one.reason))
         if reasons:
             text.append(f"\n{printable(reasons[0])}", style="dim italic")

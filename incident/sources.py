@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -34,20 +34,32 @@ class Told:
         """The same events, by other declarations."""
         from lineage.history import build
 
-        return build(self.events, declarations, effects=self.effects, ended=self.ended)
+        return replace(build(self.events, declarations, effects=self.effects, ended=self.ended), columns=self.history.columns)
 
 
-def read_history(context: Context, folder: IncidentFolder | None = None, tap: Tap | None = None) -> History:
+def read_history(
+    context: Context, folder: IncidentFolder | None = None, tap: Tap | None = None, *, columns: bool = False
+) -> History:
     """Everything that the sources and our own journals say; ``tap`` hears their OpenLineage objects too. Read-only.
 
+    ``columns``: also what they say of columns, which only a fault narrowed to columns needs.
     Raises SourceUnreadable when there is no source, or not one usable event in them.
     """
-    return _read(context, folder, None, tap).history
+    if not columns:
+        return _read(context, folder, None, tap).history
+    from lineage.columns import ColumnLineage
+
+    lineage = ColumnLineage()
+    return replace(_read(context, folder, None, lineage.hear).history, columns=lineage)
 
 
-def read_told(context: Context, folder: IncidentFolder | None = None) -> Told:
+def read_told(context: Context, folder: IncidentFolder | None = None, *, columns: bool = False) -> Told:
     """As ``read_history``, with the events kept."""
-    return _read(context, folder, [], None)
+    from lineage.columns import ColumnLineage
+
+    lineage = ColumnLineage() if columns else None
+    told = _read(context, folder, [], lineage.hear if lineage is not None else None)
+    return replace(told, history=replace(told.history, columns=lineage))
 
 
 def _read(context: Context, folder: IncidentFolder | None, kept: list[Event] | None, tap: Tap | None) -> Told:

@@ -20,6 +20,10 @@ How = Literal["observed", "declared", "inferred"]
 """How we know a read or write: the producer said it, a person declared it, or we widened because nobody said."""
 
 
+MERGED = "a merge reads what it writes"
+"""The reason of the read that a merge implies."""
+
+
 class Mode(enum.Enum):
     """What a write does to what was there."""
 

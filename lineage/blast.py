@@ -9,6 +9,9 @@ from typing import Any
 
 from lineage.attempts import Cell, How, Mode
 from lineage.blast_radius import BlastRadius, Exposure, Gap, Hop, Reached, ReachedAttempt, ReachedCell
+from lineage.column_flow import ColumnFlow
+from lineage.column_taint import narrow, spread_by_columns
+from lineage.columns import ColumnLineage
 from lineage.datasets import DatasetId, JobId
 from lineage.fault import Fault, Fix, Seeds, choose
 from lineage.graph import DependencyGraph
@@ -24,7 +27,12 @@ def blast(history: History, fault: Fault, fix: Fix | None = None) -> BlastRadius
     """The blast radius of a fault. Raises FaultError when the fault chooses nothing."""
     seeds = choose(history, fault, fix)
     sweep = Sweep(history)
-    taint = spread(sweep, seeds)
+    if fault.columns:
+        flow = ColumnFlow(history.columns or ColumnLineage(), history.attempts, history.identities.find)
+        seeds, starts = narrow(sweep, seeds, fault.columns, flow)
+        taint = spread_by_columns(sweep, seeds, starts, flow)
+    else:
+        taint = spread(sweep, seeds)
     graph = DependencyGraph(history)
     cells = _Cells(history, sweep, taint).reached()
     attempts = tuple(
@@ -39,7 +47,7 @@ def blast(history: History, fault: Fault, fix: Fix | None = None) -> BlastRadius
         fault=_echo(fault, seeds),
         attempts=attempts,
         cells=cells,
-        gaps=tuple(_gaps(history, fault, seeds, taint)),
+        gaps=tuple(_gaps(history, seeds, taint)),
         at_risk=tuple(sorted({job for dataset in dirty for job in graph.readers(dataset)} - ran)),
         static_datasets=len(graph.downstream_datasets(_seed_jobs(history, seeds), seeds.datasets)),
     )
@@ -93,6 +101,8 @@ def _why_suspect(history: History, taint: Taint, index: int) -> str:
     write = writer.writes[cause.write[1]]
     if cause.write not in taint.must_writes:
         return f"read {write.cell}, whose writer {writer.job} is itself SUSPECT"
+    if index in taint.notes:
+        return taint.notes[index]
     if cause.read.reason:
         return cause.read.reason
     if write.reason:
@@ -143,12 +153,19 @@ class _Cells:
             exposure=tuple(sorted({self._exposure(cell, at) for at in here}, key=lambda one: (one.start, one.until or 0))),
             serving=self.history.serving(cell.dataset),
             owners=self.history.owned_by(cell.dataset),
-            path=self._certain_path(cell, here) if state == "TAINTED" else self._path(first, self.taint.causes),
+            path=self._certain_path(cell, here)
+            if state == "TAINTED"
+            else self._path(first, self.taint.causes, self.taint.write_causes),
             reason=self._why(cell, here) if state == "SUSPECT" else None,
             writers=tuple(sorted({one.job for one in runs})),
             open_writer=any(one.state == "OPEN" and one.end == AFTER for one in runs),
             nominal=max(nominal) if nominal else None,
+            columns=self._columns(here),
         )
+
+    def _columns(self, here: list[WriteAt]) -> tuple[str, ...] | None:
+        found = [self.taint.columns.get(at) for at in here]
+        return None if None in found else tuple(sorted({name for names in found for name in names or ()}))
 
     def _state(self, cell: Cell, here: list[WriteAt]) -> Reached:
         if any(self._certainly_bad(cell, at) for at in here):
@@ -192,6 +209,8 @@ class _Cells:
         writer = self.sweep.attempts[at[0]]
         write = writer.writes[at[1]]
         if at not in self.taint.must_writes:
+            if at[0] in self.taint.must and at in self.taint.write_notes:
+                return self.taint.write_notes[at]
             return f"{writer.job} may have been reached: {_why_suspect(self.history, self.taint, at[0])}"
         if write.reason:
             return f"{writer.job} {write.reason}"
@@ -203,17 +222,18 @@ class _Cells:
 
     def _certain_path(self, cell: Cell, here: list[WriteAt]) -> tuple[Hop, ...]:
         """The shortest chain of certain hops."""
-        return min((self._path(at, self.taint.convictions) for at in here if self._certainly_bad(cell, at)), key=len)
+        bad = [at for at in here if self._certainly_bad(cell, at)]
+        return min((self._path(at, self.taint.convictions, self.taint.write_convictions) for at in bad), key=len)
 
-    def _path(self, at: WriteAt, causes: Mapping[int, Cause]) -> tuple[Hop, ...]:
+    def _path(self, at: WriteAt, causes: Mapping[int, Cause], by_write: Mapping[WriteAt, Cause]) -> tuple[Hop, ...]:
         """The shortest chain of attempts from a seed to this write."""
         hops: list[Hop] = []
-        seen: set[int] = set()
-        while at[0] not in seen:
-            seen.add(at[0])
+        seen: set[WriteAt] = set()
+        while at not in seen:
+            seen.add(at)
             writer = self.sweep.attempts[at[0]]
             write = writer.writes[at[1]]
-            cause = None if at in self.taint.origins else causes.get(at[0])
+            cause = None if at in self.taint.origins else by_write.get(at) or causes.get(at[0])
             how: How = _weakest(write.how, cause.read.how if cause is not None else "observed")
             hops.append(Hop(writer.run_id, writer.number, writer.job, write.cell, how))
             if cause is None:
@@ -227,7 +247,7 @@ def _weakest(left: How, right: How) -> How:
     return max(left, right, key=order.index)
 
 
-def _gaps(history: History, fault: Fault, seeds: Seeds, taint: Taint) -> list[Gap]:
+def _gaps(history: History, seeds: Seeds, taint: Taint) -> list[Gap]:
     """What we could not know about what was reached, once for each job and dataset."""
     gaps: dict[tuple[str, str], Gap] = {}
 
@@ -236,9 +256,8 @@ def _gaps(history: History, fault: Fault, seeds: Seeds, taint: Taint) -> list[Ga
 
     for job in seeds.jobs if seeds.may else ():
         add(Gap(job, "job", f"{len(seeds.may)} attempts: {next(iter(seeds.may.values()))}; they count as SUSPECT"))
-    if fault.columns:
-        for job in seeds.jobs:
-            add(Gap(job, "job", f"column lineage is not followed yet, so column {', '.join(fault.columns)} narrows nothing"))
+    for index, reason in sorted(taint.widened):
+        add(Gap(history.attempts[index].job, "job", reason))
     for index in sorted(taint.may):
         one = history.attempts[index]
         if one.kind != "run":

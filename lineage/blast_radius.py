@@ -64,6 +64,8 @@ class ReachedCell:
     writers: tuple[JobId, ...]
     open_writer: bool
     nominal: tuple[int, int] | None
+    columns: tuple[str, ...] | None = None
+    """The columns reached, of a fault narrowed to columns; None for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,7 @@ class BlastRadius:
                         for hop in reached.path
                     ],
                     "reason": reached.reason,
+                    "columns": None if reached.columns is None else list(reached.columns),
                 }
                 for reached in self.cells
             ],

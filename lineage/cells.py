@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from lineage.attempts import Attempt, Cell, How, Mode, Read, Write
+from lineage.attempts import MERGED, Attempt, Cell, How, Mode, Read, Write
 from lineage.datasets import DatasetId, Identities
 from lineage.declarations import Declarations, EdgeRule
 from lineage.errors import PartitionError
@@ -39,7 +39,7 @@ class Cells:
                 writes[dataset, cell.partition] = now if before is None else _together(before, now)
         made = tuple(writes.values())
         reads = [read for reference, dataset in self._naming(inputs) for read in self._read(reference, dataset, attempt, made)]
-        reads += [Read(write.cell, write.how, "a merge reads what it writes") for write in made if write.mode is Mode.MERGE]
+        reads += [Read(write.cell, write.how, MERGED) for write in made if write.mode is Mode.MERGE]
         return replace(attempt, reads=tuple(dict.fromkeys(reads)), writes=made)
 
     def unpartitioned(self, dataset: DatasetId) -> bool:

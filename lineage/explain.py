@@ -152,6 +152,9 @@ class _Told:
                 notes.append(f"read {read.cell}, which is CLEAN")
             elif all(one.end < cell.since for cell in touching):
                 notes.append(f"read {read.cell} before it turned bad")
+            elif any(cell.columns is not None for cell in touching):
+                names = ", ".join(sorted({name for cell in touching for name in cell.columns or ()}))
+                notes.append(f"read {read.cell}, but not its bad data as to column {names}: it was replaced, or is not used here")
             else:
                 notes.append(f"read {read.cell} when clean data had replaced what was bad")
         if not notes:

@@ -263,7 +263,7 @@ def _cell_seeds(history: History, fault: Fault, fix: Fix | None) -> Seeds:
                 else:
                     may.setdefault(index, read.reason or f"may have read {cell}")
     may = {index: reason for index, reason in may.items() if index not in must}
-    words = f"data that arrived bad in {', '.join(map(str, cells))}{_window_words(fault)}"
+    words = f"data that arrived bad in {', '.join(map(str, cells))}{_window_words(fault)}{_column_words(fault)}"
     seeds = Seeds(frozenset(must), may, writes, "", (), tuple(dict.fromkeys(cell.dataset for cell in cells)))
     if not seeds.count:
         raise FaultError(
@@ -281,6 +281,10 @@ def _window_words(fault: Fault) -> str:
     return since + (f" until {fault.until}" if fault.until else "")
 
 
+def _column_words(fault: Fault) -> str:
+    return f" as to column {', '.join(fault.columns)}" if fault.columns else ""
+
+
 def _choice(fault: Fault, jobs: tuple[JobId, ...]) -> str:
     words = [f"attempts of {', '.join(map(str, jobs))}" if fault.job else "attempts"]
     if fault.nominal:
@@ -292,9 +296,7 @@ def _choice(fault: Fault, jobs: tuple[JobId, ...]) -> str:
         words.append(f"of run {' or '.join(fault.runs)}")
     if fault.code_versions:
         words.append(f"with code version {' or '.join(fault.code_versions)}")
-    if fault.columns:
-        words.append(f"as to column {', '.join(fault.columns)}")
-    return " ".join(words)
+    return " ".join(words) + _column_words(fault)
 
 
 def _words(fault: Fault, jobs: tuple[JobId, ...], certain: int, may: dict[int, str], fixed: int) -> str:

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from lineage.attempts import Attempt, State
 from lineage.cells import Cells
+from lineage.columns import ColumnLineage
 from lineage.datasets import DatasetId, Identities, JobId
 from lineage.declarations import DatasetRule, Declarations
 from lineage.effects import Effect, as_attempts
@@ -38,6 +39,8 @@ class History:
     events: int = 0
     said_by: Mapping[tuple[JobId, DatasetId], frozenset[str]] = field(default_factory=dict)
     """Which kinds of sources told of a job-level edge, in either direction."""
+    columns: ColumnLineage | None = None
+    """What the sources tell of columns, where somebody listened."""
 
     @property
     def jobs(self) -> tuple[JobId, ...]:

@@ -45,6 +45,16 @@ class Taint:
     reasons: dict[int, str] = field(default_factory=dict)
     origins: frozenset[WriteAt] = frozenset()
     """Writes that are faulty themselves, whatever their attempts read."""
+    columns: dict[WriteAt, frozenset[str] | None] = field(default_factory=dict)
+    """Of a fault narrowed to columns: those it reached in each may-tainted write; None for all."""
+    notes: dict[int, str] = field(default_factory=dict)
+    write_notes: dict[WriteAt, str] = field(default_factory=dict)
+    """Why the columns of an attempt, and of a write, are not certain."""
+    write_causes: dict[WriteAt, Cause] = field(default_factory=dict)
+    write_convictions: dict[WriteAt, Cause] = field(default_factory=dict)
+    """As ``causes`` and ``convictions``, by write: with columns, an attempt may take one read to one of its writes only."""
+    widened: set[tuple[int, str]] = field(default_factory=set)
+    """Where column lineage told too little: attempts, with the reason."""
 
 
 def spread(sweep: Sweep, seeds: Seeds) -> Taint:

@@ -45,7 +45,7 @@ def declare(context: Context, title: str, fault: FaultOptions) -> Report:
         text = f"Opened {folder.id}. Its fault is not known yet."
         data: dict[str, Any] = {"id": folder.id, "title": folder.title, "revision": None, "fault": None}
         return Report(data, text, next=["incident scope --job NAMESPACE/NAME", "incident note TEXT"], incident=folder.id)
-    history = read_history(context)
+    history = read_history(context, columns=bool(chosen.columns))
     blast(history, chosen)  # an incident is opened only for a fault that chooses something
     folder = context.use(context.home.create(title, context.now()))
     fresh = keep(folder, chosen, history)
@@ -61,7 +61,7 @@ def scope(context: Context, fault: FaultOptions) -> Report:
     folder = context.folder()
     if not folder.is_open:
         raise UsageError(f"{folder.id} is closed", 'incident declare "TITLE"')
-    fresh = keep(folder, chosen, read_history(context, folder))
+    fresh = keep(folder, chosen, read_history(context, folder, columns=bool(chosen.columns)))
     words = fresh.radius.fault["words"]
     folder.timeline.append("scoped", f"Fault: {words}", evidence={**_evidence(fresh.radius, chosen), **_sources(context)})
     return _opened(folder, fresh, f"{folder.id}, radius {fresh.radius.revision}.")
@@ -80,8 +80,9 @@ def blast(context: Context, fault: FaultOptions, why: str | None = None, *, draf
         chosen = fault_of(folder)
         if not chosen:
             raise UsageError(f"The fault of {folder.id} is not known yet", "incident scope --job NAMESPACE/NAME", code="no-fault")
-    told = read_told(context, folder) if why else None
-    history = told.history if told is not None else read_history(context, folder)
+    narrow = bool(chosen.columns)
+    told = read_told(context, folder, columns=narrow) if why else None
+    history = told.history if told is not None else read_history(context, folder, columns=narrow)
     fresh = Fresh(engine.blast(history, chosen), history) if folder is None else keep(folder, chosen, history)
     readers = next_readers(history, fresh.radius, context.now())
     teams = audience(fresh.radius, readers, folder.title if folder else "")
