@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from lineage.audience import NOBODY, Team, audience
 from lineage.cadence import next_readers
@@ -49,8 +50,8 @@ def lake(declared: Declarations | None = None) -> History:
     return history(events, declared=rules)
 
 
-def teams(known: History, title: str = "", **fault: object) -> dict[str, Team]:
-    found = radius(known, **(fault or {"job": "orders"}))
+def teams(known: History, title: str = "", **fault: Any) -> dict[str, Team]:
+    found = radius(known, None, **(fault or {"job": "orders"}))
     return {one.name: one for one in audience(found, next_readers(known, found, NOW), title)}
 
 
