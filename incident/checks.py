@@ -110,6 +110,8 @@ def _storage(config: Config, rule: StorageRule) -> Check:
         return Check(
             name, "warn", f"versioning is {word}: nothing here can be reverted or purged recoverably", "turn versioning on"
         )
+    if off := state.off(config.declarations.skew):
+        return Check(name, "warn", off, "set this machine's clock (NTP)")
     soon = [one for one in state.expiries if one.days < _SOON]
     if soon:
         listed = ", ".join(f"{one.prefix or 'everything'} after {plural(one.days, 'day')}" for one in soon)

@@ -55,6 +55,10 @@ class Surveyor:
                 told()
         return found
 
+    def clocks(self) -> tuple[str, ...]:
+        """What is wrong with our clock by those of the storages that were looked at."""
+        return tuple(filter(None, (state.off(self.declarations.skew) for state in self._states.values())))
+
     def _prepare(self, cell: Cell, target: Target) -> Refusal | None:
         """What is asked once for a bucket and a table: before the listings, which run side by side."""
         try:

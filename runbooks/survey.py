@@ -8,10 +8,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lineage.attempts import Cell
+from lineage.timestamps import SECOND
 
 Versioning = Literal["Enabled", "Suspended", "Off"]
 Terms = tuple[str, str, str, str]
 """A bucket's name, versioning, server and expiry, as a plan keeps them."""
+
+
+_TOLERANCE = 5 * SECOND
+"""Servers tell whole seconds, and an answer takes its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,8 @@ class BucketState:
 
     ``lifecycle_known`` is false where we may not read the lifecycle rules. With ``mfa_delete`` a version can be removed only
     with a second factor, so that we could not take our own markers back. ``server``: where the bucket was found, since a bucket
-    of the same name may be anybody's elsewhere.
+    of the same name may be anybody's elsewhere. ``ahead``: our clock less the server's, in nanoseconds, as it was asked; no part
+    of what a plan relies on.
     """
 
     bucket: str
@@ -94,6 +100,18 @@ class BucketState:
     lifecycle_known: bool = True
     mfa_delete: bool = False
     server: str = ""
+    ahead: int = 0
+
+    def off(self, skew: int) -> str:
+        """How our clock is off, beyond the declared skew (nanoseconds) and what a request may take; empty when it is not."""
+        if abs(self.ahead) <= skew + _TOLERANCE:
+            return ""
+        way = "ahead of" if self.ahead > 0 else "behind"
+        seconds = abs(self.ahead) // SECOND
+        return (
+            f"this machine's clock is {seconds} s {way} that of the storage ({self.bucket}): lineage will place what is done "
+            "from here at a wrong time; set the clock"
+        )
 
     @property
     def terms(self) -> Terms:

@@ -132,7 +132,8 @@ def resume(context: Context, take_over: bool) -> Report:
 def _facts(context: Context, folder: IncidentFolder, fresh: Fresh, cells: Sequence[Cell], *, deleting: bool) -> Facts:
     context.say(f"Looking at {len(cells)} cells in storage …")
     with context.progress("survey", len(cells)) as bar:
-        surveys = surveyor(context, deleting=deleting).survey(cells, bar.advance)
+        looking = surveyor(context, deleting=deleting)
+        surveys = looking.survey(cells, bar.advance)
     return Facts(
         incident=folder.id,
         radius=fresh.radius,
@@ -140,7 +141,7 @@ def _facts(context: Context, folder: IncidentFolder, fresh: Fresh, cells: Sequen
         can_be_made=lambda job: context.config.orchestrator_for(job) is not None,
         places=places(context, fresh.history.datasets, named_sources(context, folder)),
         previous=last_applied(folder),
-        warnings=(*(f"the radius changed: {change}" for change in fresh.difference), *_home_warning(context)),
+        warnings=(*(f"the radius changed: {change}" for change in fresh.difference), *_home_warning(context), *looking.clocks()),
     )
 
 

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +27,7 @@ from incident.errors import (
 from incident.storage.listing import Page, histories, read_page
 from incident.storage.port import Marked, Removed
 from incident.storage.s3_codes import MISSING, THROTTLED, batch_error, client_error
+from lineage.timestamps import SECOND
 from runbooks.survey import BucketState, Expiry, KeyHistory, ObjectVersion, Versioning
 
 if TYPE_CHECKING:
@@ -86,11 +88,11 @@ class S3Store:
     def state(self, bucket: str) -> BucketState:
         with _translated(f"s3://{bucket}"):
             found = self._reads.get_bucket_versioning(Bucket=bucket)
+        ahead = _ahead(found)
         versioning: Versioning = found.get("Status", "Off")
         expiries, known = self._expiries(bucket)
-        return BucketState(
-            bucket, versioning, expiries, known, found.get("MFADelete") == "Enabled", _server(self._reads.meta.endpoint_url)
-        )
+        server = _server(self._reads.meta.endpoint_url)
+        return BucketState(bucket, versioning, expiries, known, found.get("MFADelete") == "Enabled", server, ahead)
 
     def _expiries(self, bucket: str) -> tuple[tuple[Expiry, ...], bool]:
         from botocore.exceptions import ClientError
@@ -248,6 +250,15 @@ def _keep_order(response_dict: dict[str, Any], customized_response_dict: dict[st
     except ValueError as error:
         customized_response_dict["Page"] = str(error)
     response_dict["body"] = b"<ListVersionsResult/>"
+
+
+def _ahead(answer: Mapping[str, Any]) -> int:
+    """Our clock less the server's, in nanoseconds; 0 where it does not tell the time."""
+    try:
+        told = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    except (KeyError, TypeError, ValueError):
+        return 0
+    return time.time_ns() - round(told.timestamp()) * SECOND
 
 
 def _server(url: str) -> str:

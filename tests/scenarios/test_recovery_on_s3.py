@@ -257,6 +257,8 @@ def test_a_process_killed_in_the_middle_is_finished_by_resume_and_undone_whole(i
         "from incident.storage.s3 import S3Store\n"
         "whole = S3Store.put_markers\n"
         "def dying(self, bucket, etags):\n"
+        "    if len(etags) == 1:\n"
+        "        return whole(self, bucket, etags)\n"  # the completion marker, which goes first and alone
         "    whole(self, bucket, dict(list(etags.items())[:3]))\n"
         "    os._exit(9)\n"
         "S3Store.put_markers = dying\n"
@@ -265,7 +267,7 @@ def test_a_process_killed_in_the_middle_is_finished_by_resume_and_undone_whole(i
     common = ["--home", str(incident.folder / "home"), "--config", str(incident.folder / "incident.toml")]
     ended = subprocess.run([sys.executable, "-c", program, "purge", "--apply", purge, *common], cwd=Path.cwd(), check=False)
     assert ended.returncode == 9
-    assert len(currents(incident.bucket.listing())) == len(currents(before)) - 3
+    assert len(currents(incident.bucket.listing())) == len(currents(before)) - 1 - 3
     envelope = incident("purge", "--apply", purge, code=3)
     assert envelope["next"][0].startswith("incident resume")
     data = incident("resume")["data"]
