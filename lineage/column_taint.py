@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from lineage.attempts import MERGED, Attempt, Read, Write
+from lineage.attempts import MERGED, Attempt, Mode, Read, Write
 from lineage.column_flow import Carried, ColumnFlow
 from lineage.columns import ALL, NONE, Columns, fold, meets, united
 from lineage.errors import FaultError
@@ -122,11 +122,11 @@ def _no_such_column(names: tuple[str, ...], there: set[str], flow: ColumnFlow) -
 def spread_by_columns(sweep: Sweep, seeds: Seeds, starts: Starts, flow: ColumnFlow) -> Taint:
     """Both least fixpoints from the seeds, whose writes begin with the columns of ``starts``."""
     taint = Taint(origins=frozenset(starts.may), widened=starts.widened)
-    absent = {index: reason for index, reason in read_while_absent(sweep).items() if index not in seeds.must}
+    absent = read_while_absent(sweep)
     may = dict(starts.may)
     for index in absent:  # what was not there was read in no column
         may.update({(index, number): ALL for number in range(len(sweep.attempts[index].writes))})
-    taint.reasons.update(absent | seeds.may)
+    taint.reasons.update({index: reason for index, reason in (absent | seeds.may).items() if index not in seeds.must})
     taint.may |= seeds.must | seeds.may.keys() | absent.keys()
     taint.distances.update(dict.fromkeys(sorted(taint.may | {at[0] for at in may}), 0))
     reached = _Fixpoint(sweep, flow, taint, certain=False).run(may)
@@ -211,6 +211,6 @@ class _Fixpoint:
 
 def through(flow: ColumnFlow, one: Attempt, read: Read, write: Write, columns: Columns) -> Carried:
     """The columns that a read takes to one write of its attempt."""
-    if one.kind != "run" or (read.reason == MERGED and read.cell == write.cell):
+    if one.kind != "run" or (read.reason == MERGED and write.mode is Mode.MERGE and read.cell == write.cell):
         return Carried(columns, columns)  # what was there before stays in the columns it was in
     return flow.carry(one, write.cell.dataset, read.cell.dataset, columns)
