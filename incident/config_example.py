@@ -23,6 +23,7 @@ EXAMPLE = """\
 # [[dataset]]
 # match = "s3://lake/clean/*"             # glob over NAMESPACE/NAME; * crosses /
 # partition = "date=%Y-%m-%d"             # layout below the dataset's location; false = unpartitioned
+# timezone = "Europe/Stockholm"           # whose days, hours and months the dates are; default UTC
 # nominal = true                          # a run that names no partition writes that of its nominal time
 # write = "overwrite"                     # overwrite | append | merge
 # serving = true                          # users or online services read it

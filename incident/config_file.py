@@ -18,6 +18,7 @@ from lineage.errors import PartitionError
 from lineage.partitions import Layout
 from lineage.timestamps import SECOND
 from lineage.windows import Window
+from lineage.zones import zone
 
 KINDS = ("command", "luigi", "airflow", "dagster", "dbt")
 
@@ -38,7 +39,7 @@ class ConfigFile:
         datasets = [(table, _dataset(table)) for table in root.subtables("dataset")]
         self.datasets = [rule for _, rule in datasets]
         for table, rule in datasets:
-            _check_nominal(table, rule, self.datasets)
+            _check_layout(table, rule, self.datasets)
         self.edges = [_edge(table) for table in root.subtables("edge")]
         self.orchestrators = [_orchestrator(table) for table in root.subtables("orchestrator")]
         self.policy = _policy(root.subtable("policy"))
@@ -112,10 +113,16 @@ def _dataset(table: Table) -> DatasetRule:
     pointer = table.text("pointer")
     if pointer is not None and not re.match(r"s3://[^/]+/.|file:/", pointer):
         raise table.error("pointer", f"{pointer!r} is neither s3://bucket/key nor file:/…")
+    timezone = table.text("timezone")
+    try:
+        clock = None if timezone is None else zone(timezone)
+    except PartitionError as error:
+        raise table.lineage("timezone", error) from error
     rule = DatasetRule(
         match=table.glob("match"),
         location=location,
         partition=partition,
+        timezone=clock,
         nominal=table.flag("nominal"),
         write=cast("WriteWord | None", table.text("write", choices=("overwrite", "append", "merge"))),
         serving=table.flag("serving"),
@@ -128,16 +135,17 @@ def _dataset(table: Table) -> DatasetRule:
     return rule
 
 
-def _check_nominal(table: Table, rule: DatasetRule, rules: list[DatasetRule]) -> None:
-    """A run's nominal time names a partition only where a layout says which; it may come from another entry that meets this."""
-    if not rule.nominal:
+def _check_layout(table: Table, rule: DatasetRule, rules: list[DatasetRule]) -> None:
+    """Nominal times and time zones mean something only where a layout has dates; it may come from another entry that meets this."""
+    key = "nominal" if rule.nominal else "timezone"
+    if not rule.nominal and rule.timezone is None:
         return
     meeting = [one for one in rules if fnmatchcase(one.match, rule.match) or fnmatchcase(rule.match, one.match)]
     layouts = [one.partition for one in meeting if isinstance(one.partition, Layout)]
     if not layouts:
-        raise table.error("nominal", "needs a partition layout, and no entry gives one", 'add partition = "dt=%Y-%m-%d"')
+        raise table.error(key, "needs a partition layout, and no entry gives one", 'add partition = "dt=%Y-%m-%d"')
     if all(layout.grain is None for layout in layouts):
-        raise table.error("nominal", f"needs a layout with a date, and {layouts[0].template!r} has none")
+        raise table.error(key, f"needs a layout with a date, and {layouts[0].template!r} has none")
 
 
 def _edge(table: Table) -> EdgeRule:

@@ -17,6 +17,7 @@ from lineage.errors import PartitionError
 from lineage.events import DatasetRef
 from lineage.partitions import BARE, Grain, Layout, Partition, Period, floor, parse_partition, partition
 from lineage.timestamps import to_datetime
+from lineage.zones import Zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +68,26 @@ class Cells:
         declared = self.declarations.dataset(dataset).partition
         return declared if isinstance(declared, Layout) else None
 
+    def _cell(self, dataset: DatasetId, found: Partition) -> Cell:
+        """The cell that somebody names; all of the dataset where its time zone leaves open which partition is meant."""
+        layout = self._layout(dataset)
+        try:
+            return Cell(dataset, layout.said(found) if layout is not None else found, known=True)
+        except PartitionError:
+            return Cell(dataset)
+
     def _written(self, reference: DatasetRef, dataset: DatasetId, attempt: Attempt) -> list[tuple[Cell, How]]:
         rule, layout = self.declarations.dataset(dataset), self._layout(dataset)
         keyed = attempt.partition_key is not None and not self.unpartitioned(dataset)
         if reference.partitions and not (reference.suffixed and keyed and _is_partition(attempt.partition_key or "")):
-            return [(Cell(dataset, _fitted(layout, part), known=True), "observed") for part in reference.partitions]
+            return [(self._cell(dataset, part), "observed") for part in reference.partitions]
         if self.unpartitioned(dataset):
             return [(Cell(dataset, known=True), "observed" if rule.partition is None else "declared")]
         try:
             if attempt.partition_key is not None:
-                return [(Cell(dataset, _fitted(layout, parse_partition(attempt.partition_key)), known=True), "observed")]
-            if rule.nominal and attempt.nominal is not None and layout is not None and layout.grain is not None:
-                return [(Cell(dataset, layout.of(floor(to_datetime(attempt.nominal[0]), layout.grain)), known=True), "declared")]
+                return [(self._cell(dataset, parse_partition(attempt.partition_key)), "observed")]
+            if rule.nominal and attempt.nominal is not None and layout is not None:
+                return [(Cell(dataset, layout.at(to_datetime(attempt.nominal[0])), known=True), "declared")]
         except PartitionError:
             pass  # a key that is no partition leaves the partition unknown
         return [(Cell(dataset), "observed")]
@@ -105,8 +114,9 @@ class Cells:
             return [Read(Cell(dataset), "inferred", reference.inferred)]
         version = reference.version
         if reference.partitions:
-            layout = self._layout(dataset)
-            return [Read(Cell(dataset, _fitted(layout, part), known=True), version=version) for part in reference.partitions]
+            cells = [self._cell(dataset, part) for part in reference.partitions]
+            unclear = f"names a partition of {dataset} by a time that is no certain one of its partitions"
+            return [Read(cell, version=version, reason="" if cell.known else unclear) for cell in cells]
         if self.unpartitioned(dataset):
             return [Read(Cell(dataset, known=True), version=version)]
         if version is not None:
@@ -120,15 +130,16 @@ class Cells:
         """The cells that a declared window names; ``*`` where it cannot be worked out."""
         if edge.window is None:
             return [Read(Cell(dataset), "declared", reason=f"is declared to read all earlier partitions of {dataset}")]
-        periods = self._anchors(attempt, writes)
-        if periods is None:
+        anchors = self._anchors(attempt, writes)
+        if anchors is None:
             return [Read(Cell(dataset), reason=f"reads {edge.window} of {dataset}, relative to a partition that is not known")]
         layout = self._layout(dataset)
+        read_in = layout.zone if layout is not None else None
         found: list[Read] = []
-        for period in periods:
+        for period, made_in in anchors:
             try:
                 grain = layout.grain if layout is not None and layout.grain is not None else period.grain
-                inputs = edge.window.backward(period, grain)
+                inputs = edge.window.backward(period, grain, made_in=made_in, read_in=read_in)
                 if inputs is None:
                     return [Read(Cell(dataset), "declared", reason=f"is declared to read all partitions of {dataset}")]
                 found += [Read(Cell(dataset, _of(layout, one), known=True), "declared") for one in inputs]
@@ -136,19 +147,18 @@ class Cells:
                 return [Read(Cell(dataset), reason=f"reads {edge.window} of {dataset}, which cannot be worked out: {error}")]
         return found
 
-    def _anchors(self, attempt: Attempt, writes: tuple[Write, ...]) -> list[Period] | None:
-        """The periods that a window is relative to: those written; the nominal day where only unpartitioned data is written."""
-        periods = [write.cell.partition.period for write in writes if not self.unpartitioned(write.cell.dataset)]
-        if periods:
-            known = [period for period in periods if period is not None]
-            return known if len(known) == len(periods) else None
+    def _anchors(self, attempt: Attempt, writes: tuple[Write, ...]) -> list[tuple[Period, Zone]] | None:
+        """The periods that a window is relative to, with their time zones: those written; the nominal day where only unpartitioned
+        data is written.
+        """
+        cells = [write.cell for write in writes if not self.unpartitioned(write.cell.dataset)]
+        if cells:
+            dated = [(cell.partition.period, self.declarations.zone(cell.dataset)) for cell in cells]
+            known = [(period, zone) for period, zone in dated if period is not None]
+            return known if len(known) == len(dated) else None
         if writes and attempt.nominal is not None:
-            return [floor(to_datetime(attempt.nominal[0]), Grain.DAY)]
+            return [(floor(to_datetime(attempt.nominal[0]), Grain.DAY), None)]
         return None
-
-
-def _fitted(layout: Layout | None, found: Partition) -> Partition:
-    return (layout.fit(found) if layout is not None else None) or found
 
 
 def _of(layout: Layout | None, period: Period) -> Partition:

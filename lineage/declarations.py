@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from lineage.datasets import DatasetId, JobId
 from lineage.partitions import Layout
 from lineage.windows import Window
+
+_UTC = frozenset({"UTC", "Etc/UTC"})
 
 WriteWord = Literal["overwrite", "append", "merge"]
 
@@ -24,6 +27,7 @@ class DatasetRule:
     match: str
     location: str | None = None
     partition: Layout | Literal[False] | None = None
+    timezone: ZoneInfo | None = None
     nominal: bool | None = None
     write: WriteWord | None = None
     serving: bool | None = None
@@ -61,8 +65,16 @@ class Declarations:
             if fnmatchcase(str(dataset), rule.match.rstrip("/")):
                 said = {key.name: getattr(rule, key.name) for key in fields(rule) if key.name != "match"}
                 merged = replace(merged, **{key: value for key, value in said.items() if value is not None})
+        if merged.timezone is not None and isinstance(merged.partition, Layout):
+            zone = None if merged.timezone.key in _UTC else merged.timezone
+            merged = replace(merged, partition=replace(merged.partition, zone=zone))
         self._memo[dataset] = merged
         return merged
+
+    def zone(self, dataset: DatasetId) -> ZoneInfo | None:
+        """The time zone whose clock a dataset's dates go by; None for UTC."""
+        layout = self.dataset(dataset).partition
+        return layout.zone if isinstance(layout, Layout) else None
 
     def edge(self, job: JobId, dataset: DatasetId) -> EdgeRule | None:
         """What is declared about a job's reads of a dataset."""

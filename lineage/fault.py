@@ -116,13 +116,12 @@ def parse_cell(history: History, text: str) -> Cell:
                 f"no dataset matches {name!r}", f"did you mean {' or '.join(near)}?" if near else "give NAMESPACE/NAME"
             )
         wanted = ends[0]
+    layout = history.rule(wanted).partition
     try:
         found = parse_partition(part)
+        return Cell(wanted, layout.said(found) if isinstance(layout, Layout) else found, known=True)
     except PartitionError as error:
         raise FaultError(f"not a cell: {text!r}: {error.message}", error.hint) from None
-    layout = history.rule(wanted).partition
-    fitted = (layout.fit(found) if isinstance(layout, Layout) else None) or found
-    return Cell(wanted, fitted, known=True)
 
 
 def _trimmed(dataset: DatasetId) -> DatasetId:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from urllib.parse import quote, unquote
+from zoneinfo import ZoneInfo
 
 from lineage.errors import PartitionError
 
@@ -40,7 +41,10 @@ class Grain(enum.Enum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Period:
-    """A stretch of UTC time: ``start`` (aware, at a boundary of its grain) and its grain."""
+    """A stretch of time: ``start`` (at a boundary of its grain) and its grain.
+
+    ``start`` is what the clock shows in the time zone of the dataset, UTC where none is declared, and is kept as if it were UTC.
+    """
 
     start: datetime
     grain: Grain
@@ -144,9 +148,9 @@ def _quoted(text: str) -> str:
 # --- reading -------------------------------------------------------------------------------------------------------------
 
 
-def floor(moment: datetime, grain: Grain) -> Period:
-    """The period of that grain around a moment."""
-    moment = moment.astimezone(UTC)
+def floor(moment: datetime, grain: Grain, zone: ZoneInfo | None = None) -> Period:
+    """The period of that grain around a moment, by the clock of a time zone (None: UTC)."""
+    moment = moment.astimezone(zone or UTC).replace(tzinfo=UTC, fold=0)
     if grain is Grain.INSTANT:
         return Period(moment, grain)
     hour = moment.replace(minute=0, second=0, microsecond=0)
@@ -407,10 +411,11 @@ _NAMED = re.compile(r"\{(\w+)\}")
 class Layout:
     """How a dataset's partitions are written below its location: ``dt=%Y-%m-%d``, ``%Y/%m/%d``, ``country={country}/dt=%Y-%m-%d``.
 
-    Source: strftime's directives; names in braces are plain keys.
+    Source: strftime's directives; names in braces are plain keys. Its dates are those of the time zone (None: UTC).
     """
 
     template: str
+    zone: ZoneInfo | None = None
 
     def __post_init__(self) -> None:
         text = self.template
@@ -434,6 +439,12 @@ class Layout:
         dated = [segment for segment in self.template.split("/") if "%" in segment]
         return frozenset(segment.partition("=")[0] if "=" in segment else BARE for segment in dated)
 
+    def at(self, moment: datetime) -> Partition:
+        """The partition of the period around a moment. Raises PartitionError when the layout has no dates, or other keys too."""
+        if self.grain is None:
+            raise PartitionError(f"the partition layout {self.template} has no dates")
+        return self.of(floor(moment, self.grain, self.zone))
+
     def of(self, period: Period) -> Partition:
         """The partition of a period at this layout's grain. Raises PartitionError when the layout has other keys too."""
         if self.grain is None or period.grain is not self.grain or _NAMED.search(self.template):
@@ -443,6 +454,28 @@ class Layout:
         if found is not None and found.period == period:
             return found
         return Partition(((min(self.date_keys) if len(self.date_keys) == 1 else BARE, period),))
+
+    def said(self, found: Partition) -> Partition:
+        """What a partition that somebody named is called here: in the layout's words if it can be said in them, else as it was.
+
+        Raises PartitionError for a full timestamp that is no period of the layout by its zone's clock, or may be either of two.
+        """
+        if self.zone is not None:
+            found = self._by_clock(found)
+        return self.fit(found) or found
+
+    def _by_clock(self, found: Partition) -> Partition:
+        """With full timestamps as the zone's dates: a producer writes the moment at which the date begins, or its reading."""
+        items: dict[str, Value] = {}
+        for key, value in found.items:
+            items[key] = value
+            if isinstance(value, Period) and value.grain is Grain.INSTANT and self.grain is not None:
+                readings = floor(value.start, Grain.INSTANT, self.zone), value
+                periods = {floor(one.start, self.grain) for one in readings if floor(one.start, self.grain).start == one.start}
+                if len(periods) != 1:
+                    raise PartitionError(f"{value} is no {self.grain.value} that is certain in {self.zone}")
+                items |= dict(partition({key: str(periods.pop())}).items)
+        return Partition(tuple(sorted(items.items())))
 
     def fit(self, found: Partition) -> Partition | None:
         """The same data in this layout's words, or None when it cannot be said (another grain, other keys)."""

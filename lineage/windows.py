@@ -3,6 +3,9 @@
 The vocabulary: ``identity`` (the same period), ``contained`` (the input's periods inside the output's: a month reads its days),
 ``refine`` (the one input period around the output's: an hour reads its day), ``[a, b]`` (from a to b input periods away: a
 rolling week is ``[-6, 0]``), ``all`` and ``none``.
+
+Where input and output go by the clocks of two time zones, no period is the same or inside: the three words then mean all periods
+that share time, and offsets count from these.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from typing import Literal
 
 from lineage.errors import PartitionError
 from lineage.partitions import Grain, Period, floor, shift
+from lineage.zones import Zone, between, sharing
 
 Kind = Literal["identity", "contained", "refine", "all", "none", "offsets"]
 
@@ -40,22 +44,25 @@ class Window:
     def __str__(self) -> str:
         return f"[{self.first}, {self.last}]" if self.kind == "offsets" else self.kind
 
-    def backward(self, output: Period, grain: Grain) -> tuple[Period, ...] | None:
-        """The input periods of that grain which the output period is made from; None for all of the input, () for none."""
+    def backward(self, output: Period, grain: Grain, *, made_in: Zone = None, read_in: Zone = None) -> tuple[Period, ...] | None:
+        """The input periods of that grain which the output period is made from; None for all of the input, () for none.
+
+        ``made_in`` and ``read_in``: the zones whose clocks the output and the input go by.
+        """
         match self.kind:
             case "all":
                 return None
             case "none":
                 return ()
-            case "refine":
+            case "refine" if made_in is read_in:
                 return (floor(output.start, grain),)
-            case "identity" | "contained":
-                return _inside(output, grain)
+            case "identity" | "contained" | "refine":
+                return sharing(output, made_in, grain, read_in)
             case "offsets":
-                inside = _inside(output, grain)
-                return _between(shift(inside[0], self.first), shift(inside[-1], self.last))
+                inside = sharing(output, made_in, grain, read_in)
+                return between(shift(inside[0], self.first), shift(inside[-1], self.last))
 
-    def forward(self, source: Period, grain: Grain) -> tuple[Period, ...] | None:
+    def forward(self, source: Period, grain: Grain, *, read_in: Zone = None, made_in: Zone = None) -> tuple[Period, ...] | None:
         """The output periods of that grain which are made from the input period; the inverse of ``backward``."""
         match self.kind:
             case "all":
@@ -63,26 +70,10 @@ class Window:
             case "none":
                 return ()
             case "identity" | "contained" | "refine":
-                candidates = _inside(source, grain)
+                candidates = sharing(source, read_in, grain, made_in)
             case "offsets":
-                first = _inside(shift(source, -self.last), grain)[0]
-                last = _inside(shift(source, -self.first), grain)[-1]
-                candidates = _between(first, last)
-        return tuple(output for output in candidates if source in (self.backward(output, source.grain) or ()))
-
-
-def _inside(period: Period, grain: Grain) -> tuple[Period, ...]:
-    """The periods of a grain that share time with a period: those inside it, the one around it, or as weeks and months overlap."""
-    if period.grain is grain:
-        return (period,)
-    found = [floor(period.start, grain)]
-    while (following := shift(found[-1], 1)).start < period.end:
-        found.append(following)
-    return tuple(found)
-
-
-def _between(first: Period, last: Period) -> tuple[Period, ...]:
-    found = [first]
-    while found[-1].start < last.start:
-        found.append(shift(found[-1], 1))
-    return tuple(found)
+                first = sharing(shift(source, -self.last), read_in, grain, made_in)[0]
+                last = sharing(shift(source, -self.first), read_in, grain, made_in)[-1]
+                candidates = between(first, last)
+        back = ((output, self.backward(output, source.grain, made_in=made_in, read_in=read_in)) for output in candidates)
+        return tuple(output for output, inputs in back if source in (inputs or ()))

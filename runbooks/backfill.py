@@ -44,7 +44,7 @@ def plan_backfill(
     refused cells that the operator named, for reading something missing or tainted; ``urls``: where each cell lies, so that the
     output of its run can be looked for. Raises CyclicJobs, UnknownPlaceholder.
     """
-    makers = Makers(attempts, lambda job: command(job) is not None, reached)
+    makers = Makers(attempts, lambda job: command(job) is not None, reached, declarations.zone)
     refusals = Refusals(dirty, frozenset(include), command)
     makings: list[Making] = []
     absent: list[Cell] = []

@@ -75,11 +75,14 @@ def _waits(node: RunNode, read: Read, cell: Cell, maker: RunNode, declarations: 
     if read.cell.partition or not cell.partition:
         return True
     edge = declarations.edge(node.job, read.cell.dataset)
-    period = cell.partition.period
-    if edge is None or edge.window is None or node.period is None or period is None or period.grain is Grain.INSTANT:
+    output, source = node.dated.partition.period if node.dated is not None else None, cell.partition.period
+    if edge is None or edge.window is None or node.dated is None or output is None or source is None:
         return True
-    inputs = edge.window.backward(node.period, period.grain)
-    return inputs is None or period in inputs
+    if source.grain is Grain.INSTANT:
+        return True
+    made_in, read_in = declarations.zone(node.dated.dataset), declarations.zone(cell.dataset)
+    inputs = edge.window.backward(output, source.grain, made_in=made_in, read_in=read_in)
+    return inputs is None or source in inputs
 
 
 def _reads_itself(job: JobId, runs: Sequence[RunNode], declarations: Declarations) -> bool:

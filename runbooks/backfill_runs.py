@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from lineage.attempts import Cell, Read
 from lineage.datasets import JobId
-from lineage.partitions import Grain, Partition, Period
-from lineage.timestamps import from_datetime, render
+from lineage.partitions import Grain, Partition
+from lineage.timestamps import render
 from runbooks.makers import Making
 
 Command = Callable[[JobId], tuple[str, ...] | None]
@@ -21,7 +21,6 @@ class RunNode:
     """One run to be: what it makes, and what it has to wait for."""
 
     job: JobId
-    period: Period | None
     order: int
     makings: list[Making]
     waits: set[RunNode] = field(default_factory=set)
@@ -42,9 +41,12 @@ class RunNode:
         return Partition(common) if common else partitions[0]
 
     @property
+    def dated(self) -> Cell | None:
+        """The first of its cells that is a period of time."""
+        return next((making.cell for making in self.makings if making.cell.partition.period is not None), None)
+
+    @property
     def interval(self) -> tuple[int, int] | None:
-        if self.period is not None:
-            return from_datetime(self.period.start), from_datetime(self.period.end)
         return max((making.interval for making in self.makings if making.interval is not None), default=None)
 
     def values(self) -> dict[str, str]:
@@ -68,15 +70,6 @@ def group(makings: Iterable[Making]) -> list[RunNode]:
         partition = making.cell.partition
         period = partition.period
         beside = len(partition.items) > (2 if period is not None and period.grain is Grain.HOUR and partition.get("hour") else 1)
-        interval = making.interval if period is None else (from_datetime(period.start), from_datetime(period.end))
         plain = partition if period is None and partition else None
-        grouped[making.job, interval, plain, making.attempt.key if beside else None].append(making)
-    return [
-        RunNode(
-            found[0].job,
-            next((making.cell.partition.period for making in found if making.cell.partition.period is not None), None),
-            min(making.order for making in found),
-            found,
-        )
-        for found in grouped.values()
-    ]
+        grouped[making.job, making.interval, plain, making.attempt.key if beside else None].append(making)
+    return [RunNode(found[0].job, min(making.order for making in found), found) for found in grouped.values()]

@@ -10,6 +10,7 @@ from lineage.attempts import Attempt, Cell, Mode, Write
 from lineage.datasets import DatasetId, JobId
 from lineage.partitions import Partition, overlap
 from lineage.timestamps import AFTER, BEFORE, from_datetime
+from lineage.zones import Zone, interval
 from runbooks.missing import Missing
 from runbooks.plan import Refusal
 
@@ -23,7 +24,7 @@ _ADDS = frozenset({Mode.APPEND, Mode.MERGE})
 class Making:
     """One run that makes a cell: by which job, and as which attempt did it before. ``job`` is the name the orchestrator knows.
 
-    ``interval``: the nominal interval to run, for cells that are no period of time themselves.
+    ``interval``: the stretch of time that the cell is, in nanoseconds UTC; the nominal interval to run for one that is none.
     """
 
     cell: Cell
@@ -34,9 +35,6 @@ class Making:
     @property
     def order(self) -> int:
         """Where this run stands in time among the runs of its job; nanoseconds UTC."""
-        period = self.cell.partition.period
-        if period is not None:
-            return from_datetime(period.start)
         return self.interval[0] if self.interval is not None else moment(self.attempt)
 
 
@@ -46,10 +44,20 @@ def moment(attempt: Attempt) -> int:
 
 
 class Makers:
-    """Every run that wrote something, by the cell it wrote. ``reached``: the keys of the attempts that the fault reached."""
+    """Every run that wrote something, by the cell it wrote.
 
-    def __init__(self, attempts: Iterable[Attempt], runs: Runs, reached: Collection[tuple[str, int]] = frozenset()) -> None:
+    ``reached``: the keys of the attempts that the fault reached; ``zone``: the time zone of a dataset's dates, None for UTC.
+    """
+
+    def __init__(
+        self,
+        attempts: Iterable[Attempt],
+        runs: Runs,
+        reached: Collection[tuple[str, int]] = frozenset(),
+        zone: Callable[[DatasetId], Zone] = lambda _: None,
+    ) -> None:
         self._runs = runs
+        self._zone = zone
         self._reached = reached
         self._written: dict[DatasetId, dict[Partition, list[tuple[Attempt, Write]]]] = defaultdict(lambda: defaultdict(list))
         for attempt in attempts:
@@ -97,14 +105,16 @@ class Makers:
     ) -> list[Making] | Refusal:
         """One run; but what was put together run by run, without partitions, is put together run by run again."""
         cell = missing.cell
+        if (period := cell.partition.period) is not None:
+            start, end = interval(period, self._zone(cell.dataset))
+            return [Making(cell, job, latest, (from_datetime(start), from_datetime(end)))]
         own = [(attempt, write) for attempt, write in writers if attempt.job == latest.job]
         adds = any(write.mode in _ADDS for _, write in own) or any(
             read.cell == cell for attempt, _ in own for read in attempt.reads
         )
         if cell.partition or not adds:
             said = [attempt for attempt, _ in own if attempt.nominal is not None]
-            interval = latest.nominal or (max(said, key=moment).nominal if said else None)
-            return [Making(cell, job, latest, interval)]
+            return [Making(cell, job, latest, latest.nominal or (max(said, key=moment).nominal if said else None))]
         good = [attempt for attempt, _ in own if attempt.state == "COMPLETE"] or [attempt for attempt, _ in own]
         if missing.leaves == "data":
             # What a revert brought back holds the runs before the first bad one.
@@ -119,7 +129,7 @@ class Makers:
                     "no-interval",
                 )
             by_interval[attempt.nominal] = attempt
-        return [Making(cell, job, attempt, interval) for interval, attempt in sorted(by_interval.items())]
+        return [Making(cell, job, attempt, nominal) for nominal, attempt in sorted(by_interval.items())]
 
 
 def _latest(writers: list[tuple[Attempt, Write]]) -> list[Attempt]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -213,6 +214,18 @@ BAD = [
     ),
     ("[[dataset]]\nmatch = 'a'\nnominal = 1", r":3: dataset\[0\]\.nominal: must be true or false", "a number for a flag"),
     (
+        "[[dataset]]\nmatch = 'a'\npartition = 'dt=%Y'\ntimezone = 'Europe/Stokholm'",
+        r":4: dataset\[0\]\.timezone: 'Europe/Stokholm' is not a time zone",
+        "an unknown zone",
+    ),
+    ("[[dataset]]\nmatch = 'a'\ntimezone = 3", r":3: dataset\[0\]\.timezone: must be text", "a number for a zone"),
+    ("[[dataset]]\nmatch = 'a'\ntimezone = 'UTC'", r":3: dataset\[0\]\.timezone: needs a partition layout", "a zone, no layout"),
+    (
+        "[[dataset]]\nmatch = 'a'\ntimezone = 'UTC'\npartition = 'c={c}'",
+        r":3: dataset\[0\]\.timezone: needs a layout with a date",
+        "a zone, no date",
+    ),
+    (
         "[[dataset]]\nmatch = 'a'\nwrite = 'delete'",
         r":3: dataset\[0\]\.write: must be one of overwrite, append, merge",
         "bad write",
@@ -274,3 +287,13 @@ def test_a_file_that_is_named_must_be_there_and_be_one(tmp_path: Path) -> None:
 def test_a_layout_may_come_from_another_entry_that_meets_the_nominal_one() -> None:
     config = _load("[[dataset]]\nmatch = 's3://lake/*'\nnominal = true\n[[dataset]]\nmatch = 's3://lake/a'\npartition = 'dt=%Y'\n")
     assert config.declarations.dataset(DatasetId("s3://lake", "a")).nominal is True
+
+
+def test_a_time_zone_goes_with_the_layout_of_another_entry() -> None:
+    config = _load(
+        "[[dataset]]\nmatch = 's3://lake/*'\npartition = 'dt=%Y-%m-%d'\ntimezone = 'Europe/Stockholm'\n"
+        "[[dataset]]\nmatch = 's3://lake/a'\npartition = 'month=%Y-%m'\n[[dataset]]\nmatch = 's3://lake/b'\ntimezone = 'UTC'\n"
+    )
+    stockholm = ZoneInfo("Europe/Stockholm")
+    rules = [config.declarations.dataset(DatasetId("s3://lake", name)).partition for name in "abc"]
+    assert rules == [Layout("month=%Y-%m", stockholm), Layout("dt=%Y-%m-%d"), Layout("dt=%Y-%m-%d", stockholm)]

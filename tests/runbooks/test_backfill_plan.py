@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -18,14 +19,16 @@ from hypothesis import strategies as st
 from lineage.attempts import Attempt, Cell, Mode, Read, Write
 from lineage.blast_radius import ReachedCell
 from lineage.datasets import DatasetId, JobId
-from lineage.declarations import Declarations, EdgeRule
+from lineage.declarations import DatasetRule, Declarations, EdgeRule
 from lineage.effects import Effect
-from lineage.partitions import Partition, overlap, parse_partition
+from lineage.partitions import Layout, Partition, overlap, parse_partition
 from lineage.timestamps import SECOND, from_datetime
 from lineage.windows import Window
 from runbooks.backfill import plan_backfill
-from runbooks.backfill_order import CyclicJobs
+from runbooks.backfill_order import CyclicJobs, waves
+from runbooks.backfill_runs import group
 from runbooks.command_template import UnknownPlaceholder
+from runbooks.makers import Makers
 from runbooks.missing import Made, Missing, missing_cells
 from runbooks.plan import Plan, RunJob
 
@@ -439,3 +442,34 @@ def test_every_run_comes_after_all_that_makes_what_it_reads(data: st.DataObject)
                     if other.dataset == read.cell.dataset and overlap(other.partition, read.cell.partition):
                         assert wave_of[str(other)] < (one.wave, place)
     assert found.id == plan(missing, list(reversed(attempts))).id
+
+
+def test_a_local_day_is_run_for_its_own_hours_in_utc() -> None:
+    local = DatasetRule("s3://lake/enriched", partition=Layout("dt=%Y-%m-%d"), timezone=ZoneInfo("Europe/Stockholm"))
+    days = [cell("enriched", parse_partition(f"dt={text}")) for text in ("2026-03-29", "2026-10-25", "2026-11-18")]
+    attempts = [run("enrich", 0, [], days)]
+    found = plan(days, attempts, declarations=Declarations(datasets=(local,)))
+    assert [(one.partition, one.start, one.end) for one in runs(found)] == [
+        ("dt=2026-03-29", "2026-03-28T23:00:00Z", "2026-03-29T22:00:00Z"),
+        ("dt=2026-10-25", "2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z"),
+        ("dt=2026-11-18", "2026-11-17T23:00:00Z", "2026-11-18T23:00:00Z"),
+    ]
+
+
+def test_a_run_waits_for_the_hours_of_its_local_day_only() -> None:
+    hours = [
+        cell("hourly", parse_partition(f"dt=2026-11-{text}")) for text in ("17/hour=22", "17/hour=23", "18/hour=22", "18/hour=23")
+    ]
+    daily = cell("daily", parse_partition("dt=2026-11-18"))
+    made = [replace(run("collect", 0, [], [one]), run_id=f"collect-{number}") for number, one in enumerate(hours)]
+    made.append(run("sum", 0, [Cell(dataset("hourly"))], [daily], hour=3))
+    declarations = Declarations(
+        datasets=(DatasetRule("*daily", partition=Layout("dt=%Y-%m-%d"), timezone=ZoneInfo("Europe/Stockholm")),),
+        edges=(EdgeRule("shop/sum", "*hourly", Window("contained")),),
+    )
+    makers = Makers(made, lambda _: True, zone=declarations.zone)
+    makings = [makers.of(Missing(one, "nothing", PURGED)) for one in (*hours, daily)]
+    nodes = group(making for found in makings if isinstance(found, tuple) for making in found)
+    waves(nodes, declarations)
+    waited = {str(one.partition) for node in nodes if node.job.name == "sum" for one in node.waits}
+    assert waited == {"dt=2026-11-17/hour=23", "dt=2026-11-18/hour=22"}
