@@ -15,7 +15,7 @@ from lineage.signals import Signals
 from lineage.sources import Problems, read
 from lineage.triage import triage
 from tests.lineage.marquez_server import Marquez
-from tests.lineage.triage_histories import BAD, FAULT, day, enrich, found, ingest, partitioned, run, strongest, usual
+from tests.lineage.triage_histories import BAD, DAYS, FAULT, day, enrich, found, ingest, partitioned, run, strongest, usual
 
 JSON = dict[str, Any]
 
@@ -117,3 +117,19 @@ def test_lateness_without_any_history_is_weak_and_says_so() -> None:
 def test_a_fault_narrowed_to_a_column_says_that_it_narrows_nothing() -> None:
     result = found([*usual(), *ingest(BAD), *enrich(BAD)], Fault(job="test/enrich", nominal=str(BAD), columns=("amount",)))
     assert result.notes == ("column amount narrows nothing here: every field and figure was looked at",)
+
+
+def test_of_two_events_at_one_moment_the_order_of_arrival_decides_nothing() -> None:
+    events = enrich(BAD, code="2")
+    other = json.loads(json.dumps(events[1]).replace('"version": "2"', '"version": "3"'))
+    there, back = ([*usual(9), *ingest(BAD), events[0], *pair] for pair in ((events[1], other), (other, events[1])))
+    assert found(there).to_json() == found(back).to_json()
+
+
+def test_attempts_that_are_perhaps_the_faults_are_not_what_it_is_compared_with() -> None:
+    """They have no nominal time, so that nobody knows whether they are among those chosen; they ran the new code already."""
+    unknown = run("enrich", day(DAYS - 1), code="2", hour=22, run_id="unknown")
+    for one in unknown:
+        one["run"]["facets"].pop("nominalTime", None)  # the two share their facets
+    result = found([*usual(), *unknown, *ingest(BAD), *enrich(BAD, code="2")])
+    assert (result.verdict, result.evidence[0].before, result.attempts) == ("code", "1.4.0", 2)

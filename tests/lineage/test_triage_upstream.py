@@ -73,6 +73,13 @@ def test_another_days_failed_test_is_not_this_days() -> None:
     assert "assertion" not in [kind for _, kind in kinds(found(events))]
 
 
+def test_an_old_partition_tested_at_the_same_time_is_not_this_one() -> None:
+    old = checks(day(3), success=False)
+    old = [{**one, "eventTime": f"{BAD + timedelta(days=1)}T02:{minute}:00Z"} for one, minute in zip(old, (40, 50), strict=True)]
+    events = [*usual(), *ingest(BAD), *enrich(BAD), *old]
+    assert found(events).evidence == ()
+
+
 def test_a_failed_upstream_that_was_not_made_again_points_to_the_data() -> None:
     failed = ingest(BAD, state="FAIL", facets={"errorMessage": {"message": "disk full\n  at Writer"}})
     triage = found([*usual(), *failed, *enrich(BAD)])
