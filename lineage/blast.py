@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from lineage.attempts import Cell, How, Mode
-from lineage.blast_radius import BlastRadius, Exposure, Gap, Hop, Reached, ReachedAttempt, ReachedCell
+from lineage.blast_radius import BlastRadius, Exposure, Hop, Reached, ReachedAttempt, ReachedCell
 from lineage.column_flow import ColumnFlow
 from lineage.column_taint import narrow, spread_by_columns
-from lineage.columns import ColumnLineage
+from lineage.columns import ALL, NONE, ColumnLineage, Columns, fold, united
 from lineage.datasets import DatasetId, JobId
+from lineage.doubts import unknown, why_suspect
 from lineage.fault import Fault, Fix, Seeds, choose
 from lineage.graph import DependencyGraph
 from lineage.history import History
@@ -27,6 +28,7 @@ def blast(history: History, fault: Fault, fix: Fix | None = None) -> BlastRadius
     """The blast radius of a fault. Raises FaultError when the fault chooses nothing."""
     seeds = choose(history, fault, fix)
     sweep = Sweep(history)
+    flow = None
     if fault.columns:
         flow = ColumnFlow(history.columns or ColumnLineage(), history.attempts, history.identities.find)
         seeds, starts = narrow(sweep, seeds, fault.columns, flow)
@@ -47,10 +49,33 @@ def blast(history: History, fault: Fault, fix: Fix | None = None) -> BlastRadius
         fault=_echo(fault, seeds),
         attempts=attempts,
         cells=cells,
-        gaps=tuple(_gaps(history, seeds, taint)),
-        at_risk=tuple(sorted({job for dataset in dirty for job in graph.readers(dataset)} - ran)),
+        gaps=tuple(unknown(history, seeds, taint)),
+        at_risk=tuple(
+            sorted(
+                {
+                    job
+                    for dataset in dirty
+                    for job in graph.readers(dataset)
+                    if flow is None or _uses(history, flow, job, dataset, cells)
+                }
+                - ran
+            )
+        ),
         static_datasets=len(graph.downstream_datasets(_seed_jobs(history, seeds), seeds.datasets)),
     )
+
+
+def _uses(history: History, flow: ColumnFlow, job: JobId, dataset: DatasetId, cells: tuple[ReachedCell, ...]) -> bool:
+    """Whether a job, as it last ran, takes the dirty columns of a dataset anywhere."""
+    columns: Columns = NONE
+    for one in cells:
+        if one.cell.dataset == dataset and one.state != "CLEANED":
+            columns = united(columns, ALL if one.columns is None else frozenset(map(fold, one.columns)))
+    ran = (one for one in reversed(history.attempts) if one.job == job and dataset in {read.cell.dataset for read in one.reads})
+    last = next((one for one in ran if one.state == "COMPLETE"), None)
+    if last is None or not last.writes:
+        return True
+    return any(flow.carry(last, write.cell.dataset, dataset, columns).possible for write in last.writes)
 
 
 def _jobs(history: History, index: int) -> tuple[JobId, ...]:
@@ -86,34 +111,8 @@ def _attempt(history: History, taint: Taint, index: int) -> ReachedAttempt:
         start=one.start,
         end=one.end,
         distance=taint.distances.get(index, 0),
-        reason=None if certain else _why_suspect(history, taint, index),
+        reason=None if certain else why_suspect(history, taint, index),
     )
-
-
-def _why_suspect(history: History, taint: Taint, index: int) -> str:
-    """Why an attempt is only SUSPECT, in a sentence about the nearest thing we do not know."""
-    if index in taint.reasons:
-        return taint.reasons[index]
-    cause = taint.causes.get(index)
-    if cause is None:
-        return "wrote a cell that overlaps the one named"
-    writer = history.attempts[cause.write[0]]
-    write = writer.writes[cause.write[1]]
-    if cause.write not in taint.must_writes:
-        return f"read {write.cell}, whose writer {writer.job} is itself SUSPECT"
-    if index in taint.notes:
-        return taint.notes[index]
-    if cause.read.reason:
-        return cause.read.reason
-    if write.reason:
-        return f"{writer.job} {write.reason}"
-    if not write.cell.known:
-        return f"{writer.job} does not say which partition of {write.cell.dataset} it wrote"
-    if writer.state != "COMPLETE":
-        return f"{writer.job} did not complete ({writer.state}), so it may or may not have written {write.cell}"
-    if not same(write.cell.partition, cause.read.cell.partition):
-        return f"read {cause.read.cell}, which only overlaps {write.cell}"
-    return f"{write.cell} was written again at about the time it was read"
 
 
 class _Cells:
@@ -211,7 +210,7 @@ class _Cells:
         if at not in self.taint.must_writes:
             if at[0] in self.taint.must and at in self.taint.write_notes:
                 return self.taint.write_notes[at]
-            return f"{writer.job} may have been reached: {_why_suspect(self.history, self.taint, at[0])}"
+            return f"{writer.job} may have been reached: {why_suspect(self.history, self.taint, at[0])}"
         if write.reason:
             return f"{writer.job} {write.reason}"
         if not write.cell.known:
@@ -245,31 +244,3 @@ class _Cells:
 def _weakest(left: How, right: How) -> How:
     order: tuple[How, ...] = ("observed", "declared", "inferred")
     return max(left, right, key=order.index)
-
-
-def _gaps(history: History, seeds: Seeds, taint: Taint) -> list[Gap]:
-    """What we could not know about what was reached, once for each job and dataset."""
-    gaps: dict[tuple[str, str], Gap] = {}
-
-    def add(gap: Gap) -> None:
-        gaps.setdefault((str(gap.subject), gap.reason), gap)
-
-    for job in seeds.jobs if seeds.may else ():
-        add(Gap(job, "job", f"{len(seeds.may)} attempts: {next(iter(seeds.may.values()))}; they count as SUSPECT"))
-    for index, reason in sorted(taint.widened):
-        add(Gap(history.attempts[index].job, "job", reason))
-    for index in sorted(taint.may):
-        one = history.attempts[index]
-        if one.kind != "run":
-            continue
-        for write in one.writes:
-            if write.how == "inferred":
-                add(Gap(one.job, "job", f"an attempt {write.reason}"))
-            elif not write.cell.known:
-                add(Gap(one.job, "job", f"does not say which partition of {write.cell.dataset} it writes"))
-        for read in one.reads:
-            if not read.cell.known and read.reason and read.how != "declared":
-                add(Gap(one.job, "job", read.reason if read.how == "observed" else f"an attempt {read.reason}"))
-        if one.state == "OPEN":
-            add(Gap(one.job, "job", f"run {one.run_id} never reported its end"))
-    return [gap for _, gap in sorted(gaps.items())]
