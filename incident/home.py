@@ -164,7 +164,9 @@ class IncidentFolder:
     def save_plan(self, plan: Plan, created_at: int) -> None:
         """Keep a plan under its id, for ``--apply``. Saving the same plan again changes nothing. ``created_at`` in ns UTC."""
         if plan.incident != self.id:
-            raise UsageError(f"Plan {plan.id} belongs to {plan.incident}, not to {self.id}")
+            raise UsageError(
+                f"Plan {plan.id} belongs to {plan.incident}, not to {self.id}", f"name the incident: --incident {plan.incident}"
+            )
         body = {
             "schema": "incident/plan/v1",
             "id": plan.id,

@@ -26,9 +26,7 @@ class Fresh:
 
 def fresh_radius(context: Context, folder: IncidentFolder) -> Fresh:
     """Compute the incident's radius and keep it. Raises InputNeeded when its fault is not known yet."""
-    fault = fault_of(folder)
-    if not fault:
-        raise InputNeeded(f"The fault of {folder.id} is not known yet", "incident scope --job NAMESPACE/NAME", code="no-fault")
+    fault = known_fault(folder)
     history = read_history(context, folder, columns=bool(fault.columns))
     return keep(folder, fault, history)
 
@@ -43,6 +41,13 @@ def keep(folder: IncidentFolder, fault: Fault, history: History) -> Fresh:
     name = folder.save_revision(content)
     difference = _difference(saved[-1][1], content) if saved and saved[-1][0] != name else ()
     return Fresh(replace(radius, revision=name), history, difference)
+
+
+def known_fault(folder: IncidentFolder) -> Fault:
+    """The incident's fault. Raises InputNeeded when nobody chose one yet."""
+    if fault := fault_of(folder):
+        return fault
+    raise InputNeeded(f"The fault of {folder.id} is not known yet", "incident scope --job NAMESPACE/NAME", code="no-fault")
 
 
 def fault_of(folder: IncidentFolder) -> Fault:

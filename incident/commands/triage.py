@@ -6,10 +6,9 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from incident.context import Context
-from incident.errors import UsageError
 from incident.fault_options import FaultOptions
 from incident.language import plural
-from incident.radius import fault_of, fix_of
+from incident.radius import fix_of, known_fault
 from incident.report import Problem, Report, printable
 from incident.sources import read_history
 from lineage.fault import Fault
@@ -41,9 +40,7 @@ def triage(context: Context, fault: FaultOptions, counters: tuple[str, ...] = ()
     folder = None
     if not chosen:
         folder = context.folder()
-        chosen = fault_of(folder)
-        if not chosen:
-            raise UsageError(f"The fault of {folder.id} is not known yet", "incident scope --job NAMESPACE/NAME", code="no-fault")
+        chosen = known_fault(folder)
     counted = [one for path in counters for one in read_counters(path)]
     signals = Signals()
     history = read_history(context, folder, signals.hear)

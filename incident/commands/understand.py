@@ -9,7 +9,7 @@ from incident.context import Context
 from incident.errors import UsageError
 from incident.fault_options import FaultOptions
 from incident.lineage_problems import problems, skipped
-from incident.radius import Fresh, fault_of, fix_of, keep
+from incident.radius import Fresh, fix_of, keep, known_fault
 from incident.report import Report, printable
 from incident.sources import absolute, read_history, read_told
 from lineage.fault import Fault
@@ -77,9 +77,7 @@ def blast(context: Context, fault: FaultOptions, why: str | None = None, *, draf
     chosen = _fault(fault)
     folder = None if chosen else context.folder()
     if folder is not None:
-        chosen = fault_of(folder)
-        if not chosen:
-            raise UsageError(f"The fault of {folder.id} is not known yet", "incident scope --job NAMESPACE/NAME", code="no-fault")
+        chosen = known_fault(folder)
     narrow = bool(chosen.columns)
     told = read_told(context, folder, columns=narrow) if why else None
     history = told.history if told is not None else read_history(context, folder, columns=narrow)
@@ -114,7 +112,7 @@ def blast(context: Context, fault: FaultOptions, why: str | None = None, *, draf
         data,
         screen,
         problems(history),
-        [] if drafts else following if fresh.radius.dirty() else ["incident verify"] if folder else [],
+        [] if drafts else following if fresh.radius.dirty() else ["incident verify"] if folder else ["incident lineage gaps"],
         incident=folder.id if folder else None,
     )
 

@@ -131,7 +131,10 @@ class S3Store:
             if not page.truncated:
                 return
             if page.next_key is None or (page.next_key, page.next_version) == (key, version):
-                raise StorageError(f"the listing of s3://{bucket}/{prefix} breaks off after {key!r}: the server names no next page")
+                raise StorageError(
+                    f"the listing of s3://{bucket}/{prefix} breaks off after {key!r}: the server names no next page",
+                    "try again; a server that does so again cannot be used",
+                )
             key, version = page.next_key, page.next_version
 
     def history(self, bucket: str, key: str) -> KeyHistory | None:
@@ -238,7 +241,10 @@ class S3Store:
 def _never_null(version_id: str, bucket: str, key: str) -> None:
     """Without a version id a removal would hit whatever is current; the ``null`` version may be the only one there is."""
     if not version_id or version_id == "null":
-        raise StorageError(f"refusing to remove version {version_id!r} of s3://{bucket}/{key}: it names no version of its own")
+        raise StorageError(
+            f"refusing to remove version {version_id!r} of s3://{bucket}/{key}: it names no version of its own",
+            "make sure that versioning of the bucket is enabled, and plan again",
+        )
 
 
 def _keep_order(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_rest: object) -> None:

@@ -23,6 +23,7 @@ _CREDENTIALS = frozenset(
 _DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "AccountProblem", "403", "Forbidden", "UnauthorizedAccess"})
 _CONDITION = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict"})
 MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound"})
+_WHERE = "check url and endpoint of [[storage]] in incident.toml: incident doctor"
 
 
 def client_error(response: Mapping[str, Any], place: str) -> IncidentError:
@@ -40,15 +41,15 @@ def client_error(response: Mapping[str, Any], place: str) -> IncidentError:
             f"these credentials may not do this to {place}: {message}", "ask for the permission, or name another profile"
         )
     if code in _CONDITION:
-        return PreconditionFailed(f"{place} is no longer what it was; nothing was changed")
+        return PreconditionFailed(f"{place} is no longer what it was; nothing was changed", "plan again")
     if code in MISSING:
-        return ObjectMissing(f"there is no such object or version: {place}")
+        return ObjectMissing(f"there is no such object or version: {place}", _WHERE)
     if code == "InvalidObjectState":
-        return StorageError(f"{place} is archived and must be restored from its storage class first: {message}")
+        return StorageError(f"{place} is archived: {message}", "restore it from its storage class first")
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code not in THROTTLED and (code in _UNCERTAIN or status >= 500):
         return StorageUnreachable(f"the storage answered {code} about {place}: {message}", "run it again in a while")
-    return StorageError(f"the storage answered {code} about {place}: {message}")
+    return StorageError(f"the storage answered {code} about {place}: {message}", _WHERE)
 
 
 def batch_error(error: Mapping[str, Any]) -> str:

@@ -111,3 +111,12 @@ def test_repeats_of_nominal_unite(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (data["fault"]["matched"], data["fault"]["nominal"]) == (2, "2026-11-16,2026-11-18")
     terminal.ok("declare", "two days", "--job", "shop/orders", *days)
     assert terminal.ok("blast")["fault"]["matched"] == 2
+
+
+def test_a_fault_that_nobody_chose_yet_is_an_input_that_is_needed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _told(capsys, "declare", "something is odd")[0] == 0
+    (tmp_path / "incident.toml").write_text("")
+    for command in ("blast", "triage", "revert", "purge", "backfill", "verify"):
+        code, envelope = _told(capsys, command)
+        assert (code, envelope["problems"][0]["code"]) == (3, "no-fault"), command
+        assert envelope["next"] == ["incident scope --job NAMESPACE/NAME"]
