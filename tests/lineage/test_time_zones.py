@@ -18,6 +18,9 @@ from tests.lineage.openlineage import attempt, dataset, ran, reads, writes
 
 STOCKHOLM = ZoneInfo("Europe/Stockholm")
 NEW_YORK = ZoneInfo("America/New_York")
+TROLL = ZoneInfo("Antarctica/Troll")
+"""Where clocks change by two hours."""
+
 ZONES: list[Zone] = [
     None,
     STOCKHOLM,
@@ -25,7 +28,7 @@ ZONES: list[Zone] = [
     ZoneInfo("Asia/Kolkata"),  # half an hour beside the others' hours
     ZoneInfo("Asia/Beirut"),  # clocks change at midnight
     ZoneInfo("Australia/Lord_Howe"),  # by half an hour
-    ZoneInfo("Antarctica/Troll"),  # by two hours
+    TROLL,
     ZoneInfo("Pacific/Apia"),  # left out the whole of 2011-12-30
 ]
 SWITCHES = [
@@ -77,6 +80,8 @@ def hours(text: str, within: Zone) -> float:
         ("2026-03-29", ZoneInfo("Asia/Beirut"), 23),
         ("2011-12-30", ZoneInfo("Pacific/Apia"), 0),
         ("2026-10-04", ZoneInfo("Australia/Lord_Howe"), 23.5),
+        ("2026-10-25T01", TROLL, 3),  # from 03:00 back to 01:00: shown twice, with an hour of another between
+        ("2026-03-29T02", TROLL, 0),
     ],
 )
 def test_a_period_is_as_long_as_its_clock_shows_it(text: str, within: Zone, expected: float) -> None:
@@ -115,6 +120,34 @@ def test_two_periods_share_time_or_not_whichever_is_asked(
 @given(CLOCKS, CLOCKS, MOMENTS, GRAINS, GRAINS)
 def test_periods_around_one_moment_share_it(one: Zone, other: Zone, moment: datetime, grain: Grain, other_grain: Grain) -> None:
     assert floor(moment, other_grain, other) in sharing(floor(moment, grain, one), one, other_grain, other)
+
+
+@pytest.mark.parametrize(("grain", "other_grain"), [(Grain.HOUR, Grain.HOUR), (Grain.HOUR, Grain.DAY), (Grain.DAY, Grain.HOUR)])
+@pytest.mark.parametrize("within", ZONES[1:], ids=str)
+def test_around_every_switch_sharing_is_mutual_and_loses_no_moment(within: ZoneInfo, grain: Grain, other_grain: Grain) -> None:
+    moments = [at + timedelta(minutes=30 * step) for at in SWITCHES for step in range(-6, 7)]
+    for moment in moments:
+        left, right = floor(moment, grain, within), floor(moment, other_grain)
+        assert right in sharing(left, within, other_grain, None)
+        for near in between(shift(right, -3), shift(right, 3)):
+            assert (near in sharing(left, within, other_grain, None)) == (left in sharing(near, None, grain, within))
+    labels = {shift(floor(at, grain), step) for at in SWITCHES for step in range(-20, 20)}
+    for label in labels:  # those that clocks skip among them
+        for right in sharing(label, within, other_grain, None):
+            assert label in sharing(right, None, grain, within)
+
+
+@pytest.mark.parametrize(
+    ("hour", "labels"),
+    [
+        ("2026-03-29T00", ["2026-03-29T01", "2026-03-29T02"]),
+        ("2026-03-29T01", ["2026-03-29T02", "2026-03-29T03"]),
+        ("2026-10-25T00", ["2026-10-25T02"]),
+        ("2026-10-25T01", ["2026-10-25T02"]),
+    ],
+)
+def test_a_skipped_hour_may_hold_what_came_just_before_or_after(hour: str, labels: list[str]) -> None:
+    assert [str(one) for one in sharing(period(hour), None, Grain.HOUR, STOCKHOLM)] == labels
 
 
 # --- windows between clocks ----------------------------------------------------------------------------------------------
