@@ -26,6 +26,7 @@ NOWHERE: dict[str, tuple[list[str], int, str | None]] = {
     "declare": (["orders priced in cents"], 0, None),
     "scope": (["--job", "a"], 2, "no-incident"),
     "blast": (["--job", "a"], 2, "lineage"),
+    "triage": (["--job", "a"], 2, "lineage"),
     "status": ([], 2, "no-incident"),
     "list": ([], 0, None),
     "revert": ([], 2, "no-incident"),

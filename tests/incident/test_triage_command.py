@@ -21,6 +21,7 @@ CHOICE = ("--job", "test/enrich", "--nominal", str(BAD))
 def events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, and in it the events of a month to which a test adds the bad day."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "nowhere"))
     monkeypatch.setenv("INCIDENT_HOME", str(tmp_path / "home"))
     path = tmp_path / "events.ndjson"
@@ -143,4 +144,4 @@ def test_an_incident_is_triaged_after_its_recovery_too(
 def test_an_incident_without_a_fault_asks_for_one(terminal: Terminal) -> None:
     opened = terminal.ok("declare", "something else")
     code, envelope = terminal("triage", "--incident", opened["id"])
-    assert (code, envelope["problems"][0]["code"]) == (2, "no-fault")
+    assert (code, envelope["problems"][0]["code"]) == (3, "no-fault")
