@@ -19,6 +19,7 @@ from lineage.sweep import ReadEntry, Sweep
 from lineage.taint import Cause, Taint, WriteAt, read_while_absent
 
 _SHOWN = 30
+_UNTOLD = "does not say which columns it read"
 
 
 @dataclass(slots=True)
@@ -82,7 +83,7 @@ def _begin_at_cells(sweep: Sweep, seeds: Seeds, named: frozenset[str], flow: Col
         starts.add((index, number), _among(named, flow.written(one, one.writes[number].cell.dataset)), certain=certain)
     doubts: dict[int, str] = {}
     for index in sorted(seeds.must | seeds.may.keys()):
-        one, why, certain = sweep.attempts[index], "does not say which columns it read", False
+        one, why, certain = sweep.attempts[index], _UNTOLD, False
         for dataset in sorted({read.cell.dataset for read in one.reads} & set(seeds.datasets)):
             for number, write in enumerate(one.writes):
                 carried = flow.carry(one, write.cell.dataset, dataset, _among(named, flow.columns_of(dataset)))
@@ -181,7 +182,9 @@ class _Fixpoint:
     def _arrive(self, at: WriteAt, reader: ReadEntry, columns: Columns) -> None:
         one, cause = self.sweep.attempts[reader.attempt], Cause(at, reader.read)
         if not one.writes and (columns is ALL or not self.certain):  # it read the data; nobody told which columns
-            self._reach(reader.attempt, cause, "does not say which columns it read")
+            self._reach(reader.attempt, cause, _UNTOLD)
+            if not self.certain:
+                self.taint.widened.add((reader.attempt, _UNTOLD))
         for number, write in enumerate(one.writes):
             carried = through(self.flow, one, reader.read, write, columns)
             if not self.certain:

@@ -154,7 +154,7 @@ class ColumnLineage:
 
     def _source(self, raw: Any) -> tuple[DatasetId, str] | None:
         dataset, column = _dataset(raw), _text(_dict(raw).get("field"))
-        return (dataset, self._name(column)) if dataset and column else None
+        return (dataset, self._name(column)) if dataset and dataset.namespace and column else None
 
 
 def _dataset(raw: Any) -> DatasetId | None:
