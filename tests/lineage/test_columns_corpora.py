@@ -37,9 +37,9 @@ def test_spark_tells_what_decides_the_rows_and_so_narrows_by_what_it_does_not_me
     first, second = "file:/tmp/cll_test/cll_source1@*", "file:/tmp/cll_test/cll_source2@*"
     grouped = blast(history, Fault(cells=(first,), columns=("b",)))  # in a GROUP BY
     assert columns(grouped) == {"default.cll_source1": ("b",), "default.tbl1": None}
-    unused = blast(history, Fault(cells=(second,), columns=("c",)))  # read by nobody
-    assert columns(unused) == {"default.cll_source2": ("c",)}
-    assert "default.tbl1" in columns(blast(history, Fault(cells=(second,))))
+    summed = blast(history, Fault(cells=(second,), columns=("c",)))  # in an aggregate
+    assert columns(summed) == {"default.cll_source2": ("c",), "default.tbl1": ("agg",)}
+    assert columns(blast(history, Fault(cells=(second,)))) == {"default.cll_source2": None, "default.tbl1": None}
     with pytest.raises(FaultError, match="nope") as refused:
         blast(history, Fault(cells=(second,), columns=("nope",)))
     assert refused.value.hint == "the columns there are: a, c"
