@@ -14,10 +14,13 @@ from lineage.attempts import MERGED, Attempt, Cell, How, Mode, Read, Write
 from lineage.datasets import DatasetId, Identities
 from lineage.declarations import Declarations, EdgeRule
 from lineage.errors import PartitionError
-from lineage.events import DatasetRef
+from lineage.events import FULL_REFRESH, REPLACED_BATCH, DatasetRef
 from lineage.partitions import BARE, Grain, Layout, Partition, Period, floor, parse_partition, partition
 from lineage.timestamps import to_datetime
 from lineage.zones import Zone
+
+_WEAKEST = (Mode.MERGE, Mode.APPEND, Mode.OVERWRITE)
+"""Where two reports of one attempt disagree, the one that claims less is believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,15 @@ class Cells:
     ) -> Attempt:
         """The attempt with its reads and writes; ``inputs`` and ``outputs`` as each of its events names them."""
         writes: dict[tuple[DatasetId, Partition], Write] = {}
+        refreshed: dict[tuple[DatasetId, Partition], Mode] = {}
         for reference, dataset in self._naming(outputs):
             mode = self._mode(reference, dataset)
             for cell, how in self._written(reference, dataset, attempt):
                 now, before = Write(cell, mode, how, version=reference.version), writes.get((dataset, cell.partition))
                 writes[dataset, cell.partition] = now if before is None else _together(before, now)
-        made = tuple(writes.values())
+                if reference.strategy == FULL_REFRESH:
+                    refreshed[dataset, cell.partition] = mode
+        made = tuple(replace(write, mode=refreshed.get(key, write.mode)) for key, write in writes.items())
         reads = [read for reference, dataset in self._naming(inputs) for read in self._read(reference, dataset, attempt, made)]
         reads += [Read(write.cell, write.how, MERGED) for write in made if write.mode is Mode.MERGE]
         return replace(attempt, reads=tuple(dict.fromkeys(reads)), writes=made)
@@ -99,7 +105,9 @@ class Cells:
         if declared is not None:
             return Mode(declared)
         match reference.materialized:
-            case "table" | "seed" | "view":
+            case "table" | "seed" | "view" | "materialized_view":
+                return Mode.OVERWRITE
+            case "incremental" if reference.strategy == REPLACED_BATCH:
                 return Mode.OVERWRITE
             case "incremental":
                 return Mode.APPEND if reference.strategy == "append" else Mode.MERGE
@@ -169,6 +177,8 @@ def _together(before: Write, now: Write) -> Write:
     """One write that two events of an attempt tell of."""
     versions = {one.version for one in (before, now)} - {None}
     told = before if now.mode is Mode.UNKNOWN else now
+    if {before.mode, now.mode} <= set(_WEAKEST):
+        told = min(before, now, key=lambda one: _WEAKEST.index(one.mode))
     return replace(told, version=versions.pop() if len(versions) == 1 else None)  # two commits are no one version
 
 

@@ -33,6 +33,13 @@ _DECODER = json.JSONDecoder()
 _NEXT = re.compile(r"[^ \t]|\Z")
 
 
+FULL_REFRESH = "full refresh"
+"""A strategy that only dbt's own artifacts tell: the model was made anew, whatever its configuration says."""
+
+REPLACED_BATCH = "replaced batch"
+"""Another: what the named batch held was deleted before it was written."""
+
+
 class Unusable(ValueError):
     """A line that is no event we can use; the reason is for people."""
 

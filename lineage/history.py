@@ -20,6 +20,9 @@ from lineage.twins import told_once
 from lineage.widening import missing_lineage, one_spelling, through_views
 
 _RANK = {"OTHER": 0, "START": 1, "RUNNING": 2, "COMPLETE": 3, "ABORT": 4, "FAIL": 5}
+_VIEWS = frozenset({"view", "materialized_view", "dynamic_table"})
+"""What shows the data beneath it; the last two as of some refresh of their own, which nobody reports."""
+
 _TERMINAL: dict[str, State] = {"COMPLETE": "COMPLETE", "ABORT": "ABORT", "FAIL": "FAIL"}
 
 
@@ -156,7 +159,7 @@ class _Gathering:
             self.exposed.add(dataset)
         if reference.materialized is not None:
             self.tables.add(dataset)
-            if reference.materialized == "view":
+            if reference.materialized in _VIEWS:
                 self.views.add(dataset)
 
     def owners_by_job(self, find: Callable[[DatasetId], DatasetId]) -> dict[DatasetId, set[str]]:

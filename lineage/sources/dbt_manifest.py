@@ -30,6 +30,9 @@ _SUFFIXES = {
 }
 _BATCHES = {"hour": Grain.HOUR, "day": Grain.DAY, "month": Grain.MONTH, "year": Grain.YEAR}
 
+_REPLACING = frozenset({"bigquery", "databricks", "duckdb", "redshift", "snowflake", "spark"})
+"""The adapters whose microbatch strategy replaces the batch."""
+
 
 @dataclass(frozen=True, slots=True)
 class Producer:
@@ -41,6 +44,8 @@ class Producer:
     relation: str | None
     batch: Grain | None
     """How long the batches of a microbatch model are; None for everything else."""
+    replaces: bool
+    """Whether dbt deletes what a batch held before it writes it; some adapters merge it by a unique key."""
     full_refresh: bool | None
     """What the model's configuration says of ``--full-refresh``; None where it leaves that to the command."""
     _job: JobId
@@ -62,6 +67,7 @@ class Manifest:
             unique_id: node for part in _PARTS for unique_id, node in table(raw.get(part)).items() if isinstance(node, dict)
         }
         metadata = table(raw.get("metadata"))
+        self._adapter = text(metadata.get("adapter_type"))
         self.generated_at = text(metadata.get("generated_at"))
         self.version = text(metadata.get("dbt_schema_version")).rpartition("/")[2].removesuffix(".json")
         if not re.fullmatch(r"v([7-9]|1[0-2])", self.version):
@@ -91,6 +97,7 @@ class Manifest:
                 inputs=tuple(self.datasets[one] for one in self._reads(unique_id)),
                 relation=text(node.get("relation_name")) or None,
                 batch=_BATCHES.get(text(config.get("batch_size"))) if output.strategy == "microbatch" else None,
+                replaces=self._adapter in _REPLACING,
                 full_refresh=refresh if isinstance(refresh, bool) else None,
                 _job=JobId(self._jobs, _joined(node, rest)),
             )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from lineage.events import DatasetRef, Event, EventType, Unusable, decode
+from lineage.events import FULL_REFRESH, REPLACED_BATCH, DatasetRef, Event, EventType, Unusable, decode
 from lineage.partitions import BARE, Partition, floor, partition
 from lineage.sources import Problems, Skipped
 from lineage.sources.dbt_manifest import Producer, table, text
@@ -81,7 +81,7 @@ class Invocation:
                 f"{self.id}/{unique_id}{suffix}",
                 producer.job(self.command),
                 inputs=producer.inputs,
-                outputs=(replace(output, partitions=tuple(batches)),),
+                outputs=(_of_batches(producer, output, batches),),
                 nominal=self._nominal() if producer.batch is not None else None,
                 code_version=self.code_version,
                 said_by="dbt",
@@ -99,7 +99,7 @@ class Invocation:
             return replace(producer.output, materialized=None, strategy=None)  # what it does to the old data is not known
         asked = self.arguments.get("full_refresh") is True if producer.full_refresh is None else producer.full_refresh
         if asked and producer.output.materialized == "incremental":
-            return replace(producer.output, materialized="table", strategy=None)
+            return replace(producer.output, materialized="table", strategy=FULL_REFRESH)
         return producer.output
 
     def _times(self, result: dict[str, Any]) -> tuple[int, int]:
@@ -172,6 +172,11 @@ def _batches(producer: Producer, result: dict[str, Any]) -> tuple[list[Partition
                 return [], []
             found[-1].append(named)
     return found[0], found[1]
+
+
+def _of_batches(producer: Producer, output: DatasetRef, batches: Sequence[Partition]) -> DatasetRef:
+    replaced = bool(batches) and producer.replaces and output.strategy == "microbatch"
+    return replace(output, partitions=tuple(batches), strategy=REPLACED_BATCH if replaced else output.strategy)
 
 
 def _batch(producer: Producer, batch: Any) -> Partition | None:

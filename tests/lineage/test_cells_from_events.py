@@ -9,7 +9,7 @@ import pytest
 from lineage.declarations import DatasetRule, Declarations, EdgeRule
 from lineage.partitions import Layout
 from lineage.windows import Window
-from tests.lineage.openlineage import JSON, attempt, dataset, dbt, history, ran, reads, writes
+from tests.lineage.openlineage import JSON, attempt, dataset, dbt, history, ran, reads, told, writes
 
 DAILY = DatasetRule("s3://lake/*", partition=Layout("dt=%Y-%m-%d"))
 
@@ -257,6 +257,9 @@ def test_a_declared_mode_is_taken_at_its_word(word: Literal["overwrite", "append
         (dbt("table"), "overwrite", False),
         (dbt("seed"), "overwrite", False),
         (dbt("view"), "overwrite", False),
+        (dbt("materialized_view"), "overwrite", False),
+        (dbt("dynamic_table"), "unknown", False),
+        (dbt("incremental", strategy="microbatch"), "merge", True),
         (dbt("incremental"), "merge", True),
         (dbt("incremental", strategy="delete+insert"), "merge", True),
         (dbt("incremental", strategy="append"), "append", False),
@@ -267,6 +270,25 @@ def test_dbt_says_how_it_writes_and_that_it_is_a_whole_table(facet: JSON, mode: 
     one = attempt(ran("03", "04", "r", writes=[dataset("duckdb|shop.main.orders", **facet)]))
     assert writes(one) == [f"shop.main.orders@* {mode}"]
     assert reads(one) == (["shop.main.orders@*"] if also_read else [])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "mode"),
+    [
+        (dbt("table"), dbt("incremental"), "merge"),
+        (dbt("table"), dbt("incremental", strategy="append"), "append"),
+        (dbt("incremental", strategy="append"), dbt("incremental"), "merge"),
+        (dbt("table"), {}, "overwrite"),
+        (dbt("incremental"), {}, "merge"),
+    ],
+)
+def test_of_two_reports_of_one_attempt_the_weaker_claim_is_believed(one: JSON, other: JSON, mode: str) -> None:
+    for first, second in ((one, other), (other, one)):
+        raw = [
+            told("START", "03", "r", writes=[dataset("db|orders", **first)]),
+            told("COMPLETE", "04", "r", writes=[dataset("db|orders", **second)]),
+        ]
+        assert writes(attempt(raw)) == [f"orders@* {mode}"]
 
 
 def test_a_declared_layout_is_believed_over_dbts_word() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from lineage.declarations import DatasetRule, Declarations, EdgeRule
 from lineage.windows import Window
 from tests.lineage.openlineage import cells, dataset, dbt, history, radius, ran, reads, states, told, writes
@@ -63,8 +65,9 @@ def test_an_inferred_write_never_cleanses() -> None:
     assert states(found)["late"] == "SUSPECT"
 
 
-def test_who_reads_a_view_reads_what_it_is_made_from_at_the_time_of_reading() -> None:
-    view, table = dataset("db|stg", **dbt("view")), dataset("db|raw", **dbt("table"))
+@pytest.mark.parametrize("kind", ["view", "materialized_view", "dynamic_table"])
+def test_who_reads_a_view_reads_what_it_is_made_from_at_the_time_of_reading(kind: str) -> None:
+    view, table = dataset("db|stg", **dbt(kind)), dataset("db|raw", **dbt("table"))
     known = history(
         ran("01", "02", "define", "stg", reads=[table], writes=[view]),
         ran("03", "04", "bad", "load", writes=[table]),

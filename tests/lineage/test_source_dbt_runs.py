@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lineage.history import History
+from lineage.declarations import Declarations
+from lineage.history import History, build
+from lineage.sources import read
 from tests.lineage.dbt_artifacts import SEED, manifest, node, result, results, told
 
 
@@ -101,6 +104,42 @@ def batches(*hours: str) -> list[list[str]]:
 
 def partitions(history: History) -> list[list[str]]:
     return [[str(write.cell.partition) for write in one.writes] for one in history.attempts]
+
+
+@pytest.mark.parametrize(("adapter", "mode"), [("duckdb", "OVERWRITE"), ("postgres", "MERGE"), ("unheard-of", "MERGE")])
+def test_a_batch_is_replaced_only_where_the_adapter_deletes_it_first(adapter: str, mode: str, tmp_path: Path) -> None:
+    found = manifest(12, SEED, BATCHED)
+    found["metadata"]["adapter_type"] = adapter
+    named = result("model.shop.mb", batch_results={"successful": batches("01"), "failed": []})
+
+    history, _ = told(tmp_path, found, results(named), results(result("model.shop.mb"), at="2026-11-18T06:00:00Z"))
+
+    assert {(str(write.cell.partition), write.mode.name) for one in history.attempts for write in one.writes} == {
+        ("2026-11-18/hour=01", mode),
+        ("*", "MERGE"),
+    }
+
+
+@pytest.mark.parametrize(("refresh", "mode"), [(True, "OVERWRITE"), (False, "MERGE")])
+@pytest.mark.parametrize("said", ["incremental", "table"])
+def test_only_the_artifact_knows_of_a_full_refresh(said: str, refresh: bool, mode: str, tmp_path: Path) -> None:
+    """openlineage-dbt tells what the model's configuration says, and each of the two reports is of the same attempt."""
+    _, problems = told(tmp_path, manifest(12, SEED, INCREMENTAL), results(result("model.shop.inc"), full_refresh=refresh))
+    events = list(read([f"dbt:{tmp_path}?namespace=pg"], problems))
+    twins = [
+        replace(
+            one,
+            run_id="openlineage",
+            said_by="openlineage",
+            outputs=tuple(replace(output, materialized=said, strategy=None) for output in one.outputs),
+        )
+        for one in events
+        if one.run_id is not None
+    ]
+
+    for order in (events + twins, twins + events):
+        history = build(order, Declarations())
+        assert modes(history) == [("COMPLETE", mode)]
 
 
 def test_a_retry_does_not_count_the_batches_that_the_run_before_made(tmp_path: Path) -> None:
