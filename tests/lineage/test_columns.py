@@ -140,12 +140,23 @@ def test_what_one_try_tells_is_not_its_retrys_word() -> None:
     retry = ran("05", "06", "r2", "totals", reads=["orders"], writes=["totals"])
     found = shop(first, retry)
     assert [(one.run_id, one.number) for one in found.attempts] == [("r1", 0), ("r2", 1)]
+    untold = ran("03", "04", "r2", "totals", reads=["orders"], writes=["totals"], state="FAIL")
+    better = ran("05", "06", "r2", "totals", reads=["orders"], writes=[dataset("totals", **narrow)])
+    assert [(one.run_id, one.number) for one in shop(untold, better).attempts] == [("r1", 0), ("r2", 0)]
 
 
 def test_what_the_events_of_one_try_tell_counts_together() -> None:
     start = told("START", "03", "r2", "totals", reads=["orders"], writes=[dataset("totals", **made_of(sum="orders.amount"))])
     end = told("COMPLETE", "04", "r2", "totals", writes=[dataset("totals", **columns("sum note"), **made_of(note="orders.note"))])
     assert of(shop(start, end))["totals"] == ("sum",)
+
+
+def test_filters_are_told_only_if_all_events_of_a_try_tell_them() -> None:
+    told_all = dataset("totals", **made_of("orders.id", note="orders.note", schema="note"))
+    told_less = dataset("totals", **made_of(note="orders.note"))
+    end = told("COMPLETE", "04", "r2", "totals", reads=["orders"], writes=[told_all])
+    assert "totals" not in of(shop(told("START", "03", "r2", "totals", writes=[told_all]), end))
+    assert of(shop(told("START", "03", "r2", "totals", writes=[told_less]), end))["totals"] is None
 
 
 def test_facets_of_any_shape_never_raise_and_never_narrow_by_what_cannot_be_read() -> None:
