@@ -100,7 +100,7 @@ class _Clock:
         """Of one job's attempts."""
         first: dict[object, int] = {}
         for one in attempts:
-            if one.start > BEFORE and one.number == 0:
+            if one.start > BEFORE:
                 what: object = one.nominal[0] if one.nominal is not None else one.run_id
                 first[what] = min(one.start, first.get(what, one.start))
         starts = sorted(first.values())

@@ -82,7 +82,8 @@ def test_doubts_further_down_are_followed_until_the_cell_is_decided() -> None:
         f"s3://lake/z@{PART}",
         bad(),
         ran("03", "04", "r", "b", reads=["x"], writes=[dataset("y", PART)]),
-        ran("05", "06", "s", "c", reads=["y"], writes=[dataset("z", PART)]),
+        ran("05", "06", "s", "c", reads=["y"], writes=[dataset("m", PART)]),
+        ran("07", "08", "t", "d", reads=["m"], writes=[dataset("z", PART)]),
     )
     assert one.outcome == "TAINTED"
     assert [line for line in one.toml.splitlines() if line.startswith(("job", "reads"))] == [
@@ -90,6 +91,8 @@ def test_doubts_further_down_are_followed_until_the_cell_is_decided() -> None:
         'reads = "s3://lake/x"',
         'job = "test/c"',
         'reads = "s3://lake/y"',
+        'job = "test/d"',
+        'reads = "s3://lake/m"',
     ]
 
 

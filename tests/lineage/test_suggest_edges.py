@@ -108,6 +108,11 @@ def test_reads_that_always_begin_at_the_first_partition_are_of_all_of_them() -> 
     assert found.value == "all", "[-9, 0] explains every run so far, and would miss the first day tomorrow"
 
 
+def test_a_window_that_explains_less_than_half_of_the_runs_is_none() -> None:
+    found = edges(*runs(lambda day: [day, day + dt.timedelta(days=-6)] if day.day > 4 else back(-6, 0)(day)))["window"]
+    assert found.value == "all"
+
+
 def test_one_run_is_a_guess() -> None:
     assert not edges(*runs(back(-6, 0), count=1))["window"].sure
 
