@@ -151,7 +151,7 @@ class DatasetFacts:
             evidence = f"explains {explained:,} of {total:,} partitions named by {runs(count)}"
             yield Suggestion("dataset", subject, "partition", layout, evidence, explained, total, sure=explained == total)
             if self.history.rule(dataset).nominal is None and explained == total:
-                yield from self._nominal(dataset, Layout(layout))
+                yield from self._nominal(dataset, Layout(layout, self.history.rule(dataset).timezone))
             return
         written = [one for one in self.writes[dataset] if one.kind == "run"]
         if (
@@ -182,7 +182,7 @@ class DatasetFacts:
         for one in self.writes[dataset]:
             if one.nominal is None:
                 continue
-            meant = floor(to_datetime(one.nominal[0]), grain)
+            meant = floor(to_datetime(one.nominal[0]), grain, layout.zone)
             parts = {write.cell.partition for write in one.writes if write.cell.dataset == dataset and write.how == "observed"}
             if any(parts):
                 told.append({part.period for part in parts} == {meant})

@@ -15,6 +15,7 @@ from lineage.partitions import Grain, Period, floor, shift
 from lineage.suggest import Suggestion, runs, window_value
 from lineage.timestamps import to_datetime
 from lineage.windows import Window
+from lineage.zones import Zone
 
 _FEW = 2
 _WIDEST = 1_000
@@ -22,11 +23,14 @@ _WIDEST = 1_000
 _ORDER = (Grain.HOUR, Grain.DAY, Grain.WEEK, Grain.MONTH, Grain.YEAR)
 
 
+Anchor = tuple[Period, Zone]
+
+
 @dataclass(frozen=True, slots=True)
 class _Observed:
-    """One run: the periods it wrote (or its nominal day) and those it named as read."""
+    """One run: the periods it wrote (or its nominal day), each with the zone whose clock it goes by, and those it named as read."""
 
-    anchors: tuple[Period, ...]
+    anchors: tuple[Anchor, ...]
     read: frozenset[Period]
 
 
@@ -104,31 +108,40 @@ class _Edges:
         if named:
             evidence = f"{named:,} of {runs(len(told))} name what they read, and no window explains it"
             return Suggestion("edge", subject, "window", "all", evidence, named, len(told), sure=False)
-        anchored = [(one, anchors) for one in told if (anchors := _anchors(one))]
+        anchored = [(one, anchors) for one in told if (anchors := self._anchors(one))]
         ready = sum(self._there(dataset, one, anchors) for one, anchors in anchored)
         evidence = f"a guess: {runs(len(told))} do not say which partitions they read"
         if any(dataset == known for known, _ in self.made):
             evidence += f"; in {ready:,} of {len(anchored):,} the partition of the same time had been made before"
         return Suggestion("edge", subject, "window", self._guess(dataset, anchored), evidence, 0, len(told), sure=False)
 
-    def _guess(self, dataset: DatasetId, anchored: list[tuple[Attempt, tuple[Period, ...]]]) -> str:
+    def _guess(self, dataset: DatasetId, anchored: list[tuple[Attempt, tuple[Anchor, ...]]]) -> str:
         """The same time; for inputs of another grain what lies inside, or around."""
         source = self.first[dataset].grain if dataset in self.first else Grain.DAY
-        outputs = {anchor.grain for _, anchors in anchored for anchor in anchors}
+        outputs = {anchor.grain for _, anchors in anchored for anchor, _ in anchors}
         if len(outputs) != 1 or Grain.INSTANT in {source, *outputs}:
             return "identity"
         finer = _ORDER.index(min(outputs, key=_ORDER.index)) - _ORDER.index(source)
         return _word(finer)
 
-    def _there(self, dataset: DatasetId, one: Attempt, anchors: tuple[Period, ...]) -> bool:
-        return all(bisect_right(self.made.get((dataset, anchor), []), one.start) for anchor in anchors)
+    def _there(self, dataset: DatasetId, one: Attempt, anchors: tuple[Anchor, ...]) -> bool:
+        return all(bisect_right(self.made.get((dataset, anchor), []), one.start) for anchor, _ in anchors)
+
+    def _anchors(self, one: Attempt) -> tuple[Anchor, ...]:
+        """What a window is relative to: the periods written, else the nominal day of a run that names none."""
+        zone = self.history.declarations.zone
+        told = [(write.cell.partition.period, zone(write.cell.dataset)) for write in one.writes if write.how != "inferred"]
+        known = tuple(dict.fromkeys((period, made_in) for period, made_in in told if period is not None))
+        if known:
+            return known
+        return ((floor(to_datetime(one.nominal[0]), Grain.DAY), None),) if told and one.nominal is not None else ()
 
     # --- windows ---------------------------------------------------------------------------------------------------------
 
     def _observed(self, job: JobId, dataset: DatasetId) -> list[_Observed]:
         found = []
         for one in self.runs[job, dataset]:
-            anchors, read = _anchors(one), _named(one, dataset)
+            anchors, read = self._anchors(one), _named(one, dataset)
             if one.state == "COMPLETE" and anchors and read:
                 found.append(_Observed(anchors, read))
         return found
@@ -136,13 +149,14 @@ class _Edges:
     def _window(self, dataset: DatasetId, observed: list[_Observed]) -> tuple[Window, int] | None:
         """The narrowest window that covers every read, and how many runs it explains exactly."""
         grains = {period.grain for one in observed for period in one.read}
-        outputs = {period.grain for one in observed for period in one.anchors}
+        outputs = {period.grain for one in observed for period, _ in one.anchors}
         if len(grains) != 1 or len(outputs) != 1 or Grain.INSTANT in grains | outputs:
             return None
         (grain,), (output,) = grains, outputs
+        zone = self.history.declarations.zone(dataset)
         finer = _ORDER.index(output) - _ORDER.index(grain)
         candidates = [Window.parse(_word(finer))]
-        spans = [(one, span) for one in observed if len(one.anchors) == 1 and (span := _span(one, grain)) is not None]
+        spans = [(one, span) for one in observed if len(one.anchors) == 1 and (span := _span(one, grain, zone)) is not None]
         if len(spans) == len(observed):
             first, last = min(span[0] for _, span in spans), max(span[1] for _, span in spans)
             # Reads that always begin at the first partition there is may as well be of all of them: tomorrow's reach further back.
@@ -151,20 +165,13 @@ class _Edges:
         for window in candidates:
             if window.kind == "all":
                 return window, len(observed)
-            wanted = [self._wanted(window, one, grain) for one in observed]
+            wanted = [_wanted(window, one, grain, zone) for one in observed]
             if all(one.read <= periods for one, periods in zip(observed, wanted, strict=True)):
                 exact = sum(
                     one.read == self._existing(dataset, one, periods) for one, periods in zip(observed, wanted, strict=True)
                 )
                 return (window, exact) if exact * 2 >= len(observed) else (Window("all"), 0)
         return None
-
-    @staticmethod
-    def _wanted(window: Window, one: _Observed, grain: Grain) -> frozenset[Period]:
-        try:
-            return frozenset(period for anchor in one.anchors for period in window.backward(anchor, grain) or ())
-        except (PartitionError, OverflowError, ValueError):
-            return frozenset()
 
     def _existing(self, dataset: DatasetId, one: _Observed, periods: frozenset[Period]) -> frozenset[Period]:
         """Less the periods before the dataset's first, and those after what there was to read."""
@@ -177,9 +184,18 @@ def _word(finer: int) -> str:
     return "identity" if finer == 0 else "contained" if finer > 0 else "refine"
 
 
-def _span(one: _Observed, grain: Grain) -> tuple[int, int] | None:
+def _wanted(window: Window, one: _Observed, grain: Grain, zone: Zone) -> frozenset[Period]:
+    try:
+        inputs = (window.backward(anchor, grain, made_in=made_in, read_in=zone) for anchor, made_in in one.anchors)
+        return frozenset(period for periods in inputs for period in periods or ())
+    except (PartitionError, OverflowError, ValueError):
+        return frozenset()
+
+
+def _span(one: _Observed, grain: Grain, zone: Zone) -> tuple[int, int] | None:
     """How far the first and last period read lie from the first and last inside the anchor."""
-    inside = Window("contained").backward(one.anchors[0], grain)
+    ((anchor, made_in),) = one.anchors
+    inside = Window("contained").backward(anchor, grain, made_in=made_in, read_in=zone)
     if not inside:
         return None
     first, last = _distance(inside[0], min(one.read)), _distance(inside[-1], max(one.read))
@@ -199,12 +215,3 @@ def _named(one: Attempt, dataset: DatasetId) -> frozenset[Period] | None:
     periods = [read.cell.partition.period for read in one.reads if read.cell.dataset == dataset and read.how == "observed"]
     known = frozenset(period for period in periods if period is not None)
     return known if periods and len(known) == len(periods) else None
-
-
-def _anchors(one: Attempt) -> tuple[Period, ...]:
-    """What a window is relative to: the periods written, else the nominal day of a run that names none."""
-    periods = [write.cell.partition.period for write in one.writes if write.how != "inferred"]
-    known = tuple(dict.fromkeys(period for period in periods if period is not None))
-    if known:
-        return known
-    return (floor(to_datetime(one.nominal[0]), Grain.DAY),) if periods and one.nominal is not None else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -225,6 +226,23 @@ def test_what_is_declared_is_not_suggested() -> None:
 def test_a_declared_layout_still_gets_its_nominal() -> None:
     rule = DatasetRule("s3://lake/*", partition=Layout("dt=%Y-%m-%d"))
     assert learned(daily("a"), declared=Declarations(datasets=(rule,)))["a", "nominal"].sure
+
+
+def test_nominal_times_are_read_by_the_declared_time_zone() -> None:
+    midnights = [
+        one
+        for number in range(3)
+        for one in ran(
+            f"2026-11-1{number}T01:00:00Z",
+            f"2026-11-1{number}T02:00:00Z",
+            f"r{number}",
+            writes=[dataset("a", f"dt=2026-11-0{number + 2}")],
+            nominal=f"2026-11-0{number + 1}T23:00:00Z",
+        )
+    ]
+    zone = DatasetRule("s3://lake/*", timezone=ZoneInfo("Europe/Stockholm"))
+    assert ("a", "nominal") not in learned(midnights)
+    assert learned(midnights, declared=Declarations(datasets=(zone,)))["a", "nominal"].sure
 
 
 def test_nothing_at_all_suggests_nothing() -> None:
