@@ -79,7 +79,7 @@ def _screen(found: Triage) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    lines = [_sentence(found), Text(), _first(found)]
+    lines: list[RenderableType] = [_sentence(found), Text(), _first(found)]
     for number, ranked in enumerate(found.ranked, 1):
         lines += [Text(), *_hypothesis(number, ranked, found.first_seen)]
     if found.shown:
@@ -87,11 +87,11 @@ def _screen(found: Triage) -> RenderableType:
         lines += [line for one in found.shown[:_SHOWN] for line in _evidence(one)]
     if found.checks or found.walked.attempts:
         lines += [Text(), Text("Looked at", style="bold")]
-        lines += [_line(f"  {one.name}: {_STATUS[one.status]}; {one.words}", "dim") for one in found.checks]
+        lines += [_indented(2, f"{one.name}: {_STATUS[one.status]}; {one.words}", "dim") for one in found.checks]
         walked = found.walked
         looked = f"{plural(walked.attempts, 'attempt')} of {plural(walked.jobs, 'job')}, at most {plural(walked.hops, 'hop')} away"
         looked += "" if walked.evidence else "; nothing changed there"
-        lines.append(_line(f"  upstream: {looked}", "dim"))
+        lines.append(_indented(2, f"upstream: {looked}", "dim"))
     lines += [_line(f"Note: {note}.", "dim") for note in found.notes]
     return Group(*lines)
 
@@ -100,6 +100,13 @@ def _line(text: str, style: str = "") -> Text:
     from rich.text import Text
 
     return Text(printable(text), style=style, overflow="fold")
+
+
+def _indented(indent: int, text: str, style: str = "") -> RenderableType:
+    """A line whose continuation, where the screen is narrow, stands below its beginning."""
+    from rich.padding import Padding
+
+    return Padding(_line(text, style), (0, 0, 0, indent))
 
 
 def _sentence(found: Triage) -> Text:
@@ -135,7 +142,7 @@ def _when(attempt: Attempt) -> str:
     return ran + (f", for {(render(attempt.nominal[0]) or '').removesuffix('T00:00:00Z')}" if attempt.nominal is not None else "")
 
 
-def _hypothesis(number: int, ranked: Ranked, seen: Evidence | None) -> list[Text]:
+def _hypothesis(number: int, ranked: Ranked, seen: Evidence | None) -> list[RenderableType]:
     """The strongest observations, and those where the signal appears first; the rest as a number."""
     words: dict[str, str] = {"none": "next to nothing"}
     confident = words.get(ranked.confidence, ranked.confidence)
@@ -143,18 +150,18 @@ def _hypothesis(number: int, ranked: Ranked, seen: Evidence | None) -> list[Text
     if seen is not None and seen.hops:
         beginning = [one for one in ranked.evidence[_SHOWN:] if one.attempt == seen.attempt]
         shown = [*shown[: _SHOWN - len(beginning[:2])], *beginning[:2]]
-    lines = [_line(f"{number}. {ranked.hypothesis}: {confident}", _STYLES[ranked.confidence])]
+    lines: list[RenderableType] = [_line(f"{number}. {ranked.hypothesis}: {confident}", _STYLES[ranked.confidence])]
     lines += [line for one in shown for line in _evidence(one)]
     if len(ranked.evidence) > len(shown):
-        lines.append(_line(f"   … and {plural(len(ranked.evidence) - len(shown), 'more observation')} (--json lists all)", "dim"))
+        lines.append(
+            _indented(3, f"… and {plural(len(ranked.evidence) - len(shown), 'more observation')} (--json lists all)", "dim")
+        )
     return lines
 
 
-def _evidence(one: Evidence) -> list[Text]:
+def _evidence(one: Evidence) -> list[RenderableType]:
     hops = f", {plural(one.hops, 'hop')} upstream" if one.hops else ""
     moment = render(one.moment)
-    lines = [
-        _line(f"   {one.words}"),
-        _line(f"     {_who(one.attempt)}{f', {moment}' if moment else ''}{hops} (from {one.source})", "dim"),
-    ]
-    return [*lines, *([_line(f"     {'; '.join(one.details)}", "dim")] if one.details else [])]
+    where = f"{_who(one.attempt)}{f', {moment}' if moment else ''}{hops} (from {one.source})"
+    lines = [_indented(3, one.words), _indented(5, where, "dim")]
+    return [*lines, *([_indented(5, "; ".join(one.details), "dim")] if one.details else [])]
