@@ -16,6 +16,8 @@ from lineage.timestamps import SECOND
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from incident.home import IncidentFolder
+
 _ROOM = 80
 """Columns below which a table of the timeline would be all folds."""
 
@@ -26,7 +28,8 @@ _LATER = 60 * SECOND
 def note(context: Context, text: str, kind: str, at: str | None, *, run: str | None = None, ended: str | None = None) -> Report:
     """Add what a person saw, thought, decided or said; ``at`` is when it happened, else now.
 
-    ``run`` and ``ended`` bound an attempt that never reported its end: every later radius counts it as ended then.
+    ``run`` and ``ended`` bound an attempt that never reported its end: every later radius counts it as ended then. Raises
+    UsageError for a run that the lineage does not know, or that told its end.
     """
     if not text.strip():
         raise UsageError("A note needs a text", 'incident note "p95 of order totals is 100 times the usual"')
@@ -37,13 +40,31 @@ def note(context: Context, text: str, kind: str, at: str | None, *, run: str | N
     if run is not None and ended is not None:
         evidence |= {"run": run, "ended": timestamps.render(_past(context, "--ended", ended))}
     folder = context.folder()
+    problems = _bounds(context, folder, run) if run is not None else []
     record = folder.timeline.append("note", text.strip(), evidence=evidence, occurred_at=occurred_at)
     return Report(
         data={"seq": record.seq, "head": record.hash},
         text=f"Noted as {record.seq} ({kind}) at {moment(record.occurred_at)} UTC",
+        problems=problems,
         next=["incident timeline"],
         incident=folder.id,
     )
+
+
+def _bounds(context: Context, folder: IncidentFolder, run: str) -> list[Problem]:
+    """A bound on a run that nobody knows, or that told its end, would bound nothing, and nobody would notice."""
+    from incident.sources import read_history
+    from lineage.errors import SourceUnreadable
+
+    try:
+        attempts = [one for one in read_history(context, folder).attempts if one.run_id == run]
+    except SourceUnreadable as error:
+        return [Problem("unchecked", f"Whether there is such a run could not be looked up: {error.message}", error.hint)]
+    if not attempts:
+        raise UsageError(f"The lineage has no run {run!r}", "incident lineage show JOB; it lists a job's last runs")
+    if all(one.state != "OPEN" for one in attempts):
+        raise UsageError(f"Run {run} told its end: {attempts[-1].state}", "leave --run and --ended out")
+    return []
 
 
 def _past(context: Context, option: str, text: str) -> int:

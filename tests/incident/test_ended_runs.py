@@ -44,3 +44,21 @@ def test_a_note_bounds_a_run_that_never_ended(
 def test_half_a_bound_is_refused(tmp_path: Path, half: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["note", "x", *half, "--home", str(tmp_path), "--json"]) == 2
     assert "go together" in json.loads(capsys.readouterr().out)["problems"][0]["message"]
+
+
+def test_a_bound_that_would_bound_nothing_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = tmp_path / "events.ndjson"
+    ended = {**BAD, "eventType": "COMPLETE", "run": {"runId": "r-ended"}}
+    events.write_text(f"{json.dumps(BAD)}\n{json.dumps(ended)}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INCIDENT_HOME", str(tmp_path / "home"))
+    assert run(["declare", "t", "--job", "n/j", "--lineage", str(events)]) == 0
+    capsys.readouterr()
+    for name, why in (("r-opem", "no run 'r-opem'"), ("r-ended", "told its end: COMPLETE")):
+        assert run(["note", "it is gone", "--run", name, "--ended", "2026-11-15T04:00:00Z", "--json"]) == 2
+        assert why in json.loads(capsys.readouterr().out)["problems"][0]["message"]
+    events.unlink()
+    assert run(["note", "it is gone", "--run", "r-open", "--ended", "2026-11-15T04:00:00Z", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["problems"][0]["code"] == "unchecked"
