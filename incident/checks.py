@@ -56,10 +56,12 @@ def checks(context: Context) -> Iterator[Check]:
 
 
 def _lineage(context: Context, config: Config) -> Iterator[Check]:
+    from lineage.sources import shown
+
     if not context.sources:
         yield Check("lineage", "warn", "no sources", "add [lineage] sources to incident.toml, or give --lineage")
     for source in context.sources:
-        name = f"lineage {source}"
+        name = f"lineage {shown(source)}"
         try:
             yield _bucket_of(config, name, source) if source.startswith("s3://") else _source(name, source)
         except (IncidentError, LineageError) as error:

@@ -94,17 +94,25 @@ def _keeping(events: Iterator[Event], kept: list[Event]) -> Iterator[Event]:
 
 
 def named_sources(context: Context, folder: IncidentFolder | None) -> tuple[str, ...]:
-    """``--lineage``, else what the incident was declared with, else the configuration's."""
+    """``--lineage``, else what the incident was declared with, else the configuration's.
+
+    Raises SourceUnreadable for one with credentials in it.
+    """
     if context.lineage_override:
         return absolute(context.lineage_override)
     declared = [] if folder is None else [one.evidence.get("lineage") for one in folder.timeline.records()]
     recorded: list[str] = next((one for one in reversed(declared) if one), [])
-    return tuple(recorded) or context.sources
+    return absolute(recorded or context.sources)
 
 
 def absolute(sources: Iterable[str]) -> tuple[str, ...]:
-    """Plain paths made absolute, so that they still mean the same from another folder."""
-    return tuple(map(_absolute, sources))
+    """Plain paths made absolute, so that they still mean the same from another folder; nobody's credentials among them."""
+    from lineage.sources import refuse_credentials
+
+    found = tuple(map(_absolute, sources))
+    for one in found:
+        refuse_credentials(one)
+    return found
 
 
 def _absolute(source: str) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -49,6 +50,28 @@ _OPENLINEAGE = frozenset({"openlineage", "marquez"})
 """The modules that read OpenLineage objects, and so have something for a tap to hear."""
 
 
+_CREDENTIALS = {
+    "marquez": "set MARQUEZ_API_KEY in the environment",
+    "airflow": "set AIRFLOW_TOKEN, or AIRFLOW_USERNAME and AIRFLOW_PASSWORD, in the environment",
+}
+_USERINFO = re.compile(r"([\w.+-]*https?:/*).*@", re.IGNORECASE | re.DOTALL)
+
+
+def shown(source: str) -> str:
+    """A source as it may be printed: nothing of what stands before an @ in the address of a server."""
+    return _USERINFO.sub(r"\1***@", source, count=1) if _USERINFO.match(source) else source
+
+
+def refuse_credentials(source: str) -> None:
+    """Raises SourceUnreadable for credentials in an address, before anything prints or records it."""
+    if _USERINFO.match(source):
+        hint = _CREDENTIALS.get(_KINDS.get(source.partition(":")[0].lower(), ""), "name a server without them")
+        raise SourceUnreadable(
+            f"lineage source {shown(source)}: credentials do not belong into its address",
+            f"{hint}; write an @ that is none of theirs as %40",
+        )
+
+
 class Remote(Protocol):
     """Reads objects for sources with a URL; ``incident`` supplies one, so that this package needs no cloud library."""
 
@@ -69,6 +92,7 @@ def read(
 ) -> Iterator[Event]:
     """Every usable event of the sources. Raises SourceUnreadable when a source is not there at all; read-only."""
     for source in sources:
+        refuse_credentials(source)
         scheme = source.partition(":")[0].lower() if ":" in source else ""
         if scheme in {"http", "https"}:
             raise SourceUnreadable(
