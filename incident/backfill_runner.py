@@ -85,7 +85,7 @@ class JobRuns:
         journal.outcome({index: Outcome("failed" if failure else "done", None, failure)}, self._clock())
 
     def _look(self, index: int, action: RunJob, log: Path, journal: Journal) -> Outcome | None:
-        """What came of a run whose end nobody saw; None when there was none, or when its output is not there."""
+        """What came of a run whose end we did not see; None when there was none, or when it did not end well with its output."""
         if index not in journal.state.doubtful:
             return None
         if self._orchestrator.running(log):
@@ -95,9 +95,11 @@ class JobRuns:
                 code="still-running",
             )
         before = {cell: Newest.from_json(raw) for cell, raw in journal.state.before.get(index, {}).items()}
+        if self._orchestrator.code(log) != 0:
+            return None  # it failed, or ended with its machine: what lies there may be half of it
         if set(before) != set(action.cells) or self._outputs.lacking([self._cells[name] for name in action.cells], before):
             return None
-        return Outcome("done", None, "its end was not seen; its output is there")
+        return Outcome("done", None, "it ended well after we were gone; its output is there")
 
     def _stop_if_failed(self, action: RunJob) -> None:
         earlier = [(failed, why) for failed, why in self._failed if failed.wave < action.wave]

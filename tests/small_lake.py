@@ -75,6 +75,8 @@ class Lake:
     lying: set[str] = field(default_factory=set)
     interrupted: set[str] = field(default_factory=set)
     silent: bool = False
+    ended: dict[str, int] = field(default_factory=dict)
+    """How runs ended that nobody waited for, by the stem of their logs."""
     runs: list[str] = field(default_factory=list)
 
     def tick(self) -> int:
@@ -131,15 +133,21 @@ class Lake:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text(" ".join(action.command))
         name = f"{action.job} {action.partition}"
+        self.ended.pop(log.stem, None)
         if name in self.interrupted:
             self.interrupted.discard(name)
             raise KeyboardInterrupt
         if name in self.broken:
             return RunOutcome(ok=False, detail="'make-it' ended with exit code 1: table is locked")
         if name in self.lying:
+            self.ended[log.stem] = 0
             return RunOutcome(ok=True)
         self.make(action.job, action.partition, self.version, f"{self.version} {name}", action.start[:10] or None)
+        self.ended[log.stem] = 0
         return RunOutcome(ok=True)
+
+    def code(self, log: Path) -> int | None:
+        return self.ended.get(log.stem)
 
     def running(self, log: Path) -> bool:
         return log.with_suffix(".running").exists()

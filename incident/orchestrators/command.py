@@ -1,11 +1,17 @@
-"""The kind ``command``: a program with arguments, run here and waited for. Never through a shell."""
+"""The kind ``command``: a program with arguments, run here and waited for. No shell reads any of them.
+
+A shell only stands between us and the program, to keep its exit code in a file: should we be gone by then, whoever resumes must not
+take half of its output for all of it.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 from collections import deque
@@ -19,6 +25,17 @@ _PATIENCE = 10.0
 
 _TOLD = 3
 """How many of the last lines of a failed run's output are told."""
+
+
+_KEEPER = """
+trap : INT TERM
+"$@"
+code=$?
+printf %s "$code" > "$0.part" && mv "$0.part" "$0"
+[ "$code" -gt 128 ] && trap - INT TERM && kill -$((code - 128)) $$
+exit "$code"
+"""
+"""Runs its arguments, and ends as they end. A signal to the group lets the program end first."""
 
 
 class CommandOrchestrator:
@@ -35,10 +52,13 @@ class CommandOrchestrator:
                 fcntl.flock(output, fcntl.LOCK_EX | fcntl.LOCK_NB)
             output.write(f"$ {shlex.join(action.command)}\n".encode("utf-8", "replace"))
             output.flush()
+            code_file = _code_file(log)
+            code_file.unlink(missing_ok=True)
             try:
+                self._find(action.command[0])
                 # A group of its own: Ctrl-C reaches us alone, and ending the group ends what the program started too.
                 process = subprocess.Popen(
-                    action.command,
+                    ["/bin/sh", "-c", _KEEPER, str(code_file.absolute()), *action.command],
                     cwd=self._folder,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -59,6 +79,17 @@ class CommandOrchestrator:
         ended = f"ended with exit code {code}" if code > 0 else f"was ended by {_signal(-code)}"
         return RunOutcome(ok=False, detail=f"{action.command[0]!r} {ended}{_last_words(log)}")
 
+    def _find(self, program: str) -> None:
+        """Raises OSError for what the shell would find no better."""
+        if shutil.which(program if os.sep not in program else self._folder / program) is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    def code(self, log: Path) -> int | None:
+        try:
+            return int(_code_file(log).read_text())
+        except (OSError, ValueError):
+            return None
+
     def running(self, log: Path) -> bool:
         try:
             with log.open("ab") as output:
@@ -68,6 +99,10 @@ class CommandOrchestrator:
         except OSError:
             return False  # no log, or a file system without locks: then nobody can tell
         return False
+
+
+def _code_file(log: Path) -> Path:
+    return log.with_suffix(".code")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -27,5 +27,8 @@ class Orchestrator(Protocol):
         the interrupt goes on, so that nothing writes any more once the operator has the terminal back.
         """
 
+    def code(self, log: Path) -> int | None:
+        """The exit code of the last run that wrote to this log; None when it has not ended, or nobody saw how."""
+
     def running(self, log: Path) -> bool:
         """Whether a run that writes to this log, begun by a process that is gone, is still going on."""

@@ -109,7 +109,8 @@ def test_ctrl_c_stops_the_run_and_resume_runs_it_again(purged: Terminal) -> None
     assert purged.lake.runs == [BAD_ORDERS, BAD_TOTALS, BOARD]
 
 
-def test_a_run_whose_end_nobody_saw_is_looked_for_before_it_is_run_again(purged: Terminal) -> None:
+@pytest.mark.parametrize("code", [0, 1, None])
+def test_a_run_whose_end_nobody_saw_counts_only_if_it_ended_well(purged: Terminal, code: int | None) -> None:
     plan_id = purged.ok("backfill")["plan"]["id"]
     (folder,) = Home(purged.lake.folder / "home").incidents()
     with Journal(folder.journal_dir, plan_id, {"name": "t"}) as journal:
@@ -123,8 +124,11 @@ def test_a_run_whose_end_nobody_saw_is_looked_for_before_it_is_run_again(purged:
     assert (code, envelope["problems"][0]["code"]) == (1, "still-running")
     (logs / "1.running").unlink()
     purged.lake.make("shop/orders", "dt=2026-11-17", "v2", "made by the run that outlived us")
+    if code is not None:
+        purged.lake.ended["1"] = code
     assert purged.ok("resume")["done"] == 3
-    assert purged.lake.runs == [BAD_ORDERS, BAD_TOTALS, BOARD]
+    again = [] if code == 0 else [BAD_ORDERS]
+    assert purged.lake.runs == [BAD_ORDERS, *again, BAD_TOTALS, BOARD]
 
 
 def test_a_run_that_left_no_output_is_run_again(purged: Terminal) -> None:

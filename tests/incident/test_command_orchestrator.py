@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -114,6 +115,34 @@ def test_a_run_that_outlives_us_can_be_seen_until_its_end(tmp_path: Path) -> Non
             break
         time.sleep(0.01)
     assert not orchestrator.running(log)
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_how_a_run_ended_is_kept_for_those_who_come_after_us(tmp_path: Path, code: int) -> None:
+    """We are killed; the program goes on, and ends."""
+    log, go = tmp_path / "1.log", tmp_path / "go"
+    wait = (
+        "import pathlib, time\npathlib.Path('begun').touch()\n"
+        f"while not pathlib.Path({str(go)!r}).exists():\n    time.sleep(0.01)\nraise SystemExit({code})"
+    )
+    ours = (
+        "import sys\nfrom pathlib import Path\nfrom incident.orchestrators.command import CommandOrchestrator\n"
+        "from runbooks.plan import RunJob\n"
+        "action = RunJob('x', 'p', '', '', (), 1, (sys.executable, '-c', sys.argv[2]))\n"
+        "CommandOrchestrator(Path(sys.argv[1])).run(action, Path(sys.argv[1]) / '1.log')\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", ours, str(tmp_path), wait], cwd=Path(__file__).parents[2])
+    orchestrator = CommandOrchestrator(tmp_path)
+    while not (tmp_path / "begun").exists():
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert orchestrator.running(log)
+    assert orchestrator.code(log) is None
+    go.touch()
+    while orchestrator.running(log):
+        time.sleep(0.01)
+    assert orchestrator.code(log) == code
 
 
 X = JobId("shop", "x")
