@@ -15,7 +15,7 @@ from incident.errors import ConfigError
 from incident.sizes import parse_size
 from lineage.declarations import DatasetRule, EdgeRule, WriteWord
 from lineage.errors import PartitionError
-from lineage.partitions import Layout
+from lineage.layouts import Layout
 from lineage.timestamps import SECOND
 from lineage.windows import Window
 from lineage.zones import zone

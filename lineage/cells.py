@@ -15,7 +15,9 @@ from lineage.datasets import DatasetId, Identities
 from lineage.declarations import Declarations, EdgeRule
 from lineage.errors import PartitionError
 from lineage.events import FULL_REFRESH, REPLACED_BATCH, DatasetRef
-from lineage.partitions import BARE, Grain, Layout, Partition, Period, floor, parse_partition, partition
+from lineage.layouts import Layout
+from lineage.partitions import BARE, Partition, parse_partition, partition
+from lineage.periods import Grain, Period, floor
 from lineage.timestamps import to_datetime
 from lineage.zones import Zone
 

@@ -12,7 +12,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from lineage.datasets import DatasetId, JobId
-from lineage.partitions import Layout
+from lineage.layouts import Layout
 from lineage.windows import Window
 
 _UTC = frozenset({"UTC", "Etc/UTC"})

@@ -12,7 +12,8 @@ from lineage.attempts import Attempt, Cell
 from lineage.datasets import DatasetId, JobId, split_url
 from lineage.errors import AmbiguousJob, FaultError, PartitionError
 from lineage.history import History
-from lineage.partitions import Layout, covers, overlap, parse_partition, split_name
+from lineage.layouts import Layout
+from lineage.partitions import covers, overlap, parse_partition, split_name
 from lineage.timestamps import AFTER, BEFORE, SECOND, from_datetime, parse, render, whole_day
 
 _DAY = 86_400 * SECOND

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Generic, TypeVar
 
-from lineage.partitions import OffsetRange, Partition, Period, overlap, whole_number
+from lineage.partitions import OffsetRange, Partition, overlap
+from lineage.periods import Period, whole_number
 
 V = TypeVar("V")
 _Shape = tuple[tuple[str, str], ...]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lineage.partitions import Partition, shift
+from lineage.partitions import Partition
+from lineage.periods import shift
 
 
 def partitions_in_words(partitions: Iterable[Partition]) -> str:

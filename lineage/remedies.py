@@ -16,7 +16,8 @@ from lineage.datasets import DatasetId, JobId
 from lineage.declarations import DatasetRule, Declarations, EdgeRule
 from lineage.explain import Explanation, explain
 from lineage.history import History
-from lineage.partitions import Layout, Partition, overlap, same
+from lineage.layouts import Layout
+from lineage.partitions import Partition, overlap, same
 from lineage.remedy import Remedy, Rule
 from lineage.suggest import glob
 from lineage.suggest_datasets import layout_of

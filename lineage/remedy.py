@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 
 from lineage.declarations import DatasetRule, EdgeRule
-from lineage.partitions import Layout
+from lineage.layouts import Layout
 from lineage.suggest import Value, window_value
 from lineage.suggest_toml import entry
 

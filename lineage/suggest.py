@@ -13,7 +13,7 @@ from typing import Literal
 from lineage.declarations import DatasetRule, Declarations
 from lineage.events import Event
 from lineage.history import build
-from lineage.partitions import Layout
+from lineage.layouts import Layout
 from lineage.windows import Window
 
 Value = str | bool | tuple[str, ...] | tuple[int, int]

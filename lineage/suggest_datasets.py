@@ -11,7 +11,9 @@ from lineage.datasets import DatasetId, JobId
 from lineage.errors import PartitionError
 from lineage.events import Event
 from lineage.history import History
-from lineage.partitions import HOUR_KEYS, Layout, Partition, Period, floor, parse_period
+from lineage.layouts import Layout
+from lineage.partitions import HOUR_KEYS, Partition
+from lineage.periods import Period, floor, parse_period
 from lineage.suggest import Suggestion, runs
 from lineage.timestamps import to_datetime
 

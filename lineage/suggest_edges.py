@@ -11,7 +11,7 @@ from lineage.attempts import Attempt
 from lineage.datasets import DatasetId, JobId
 from lineage.errors import PartitionError
 from lineage.history import History
-from lineage.partitions import Grain, Period, floor, shift
+from lineage.periods import Grain, Period, floor, shift
 from lineage.suggest import Suggestion, runs, window_value
 from lineage.timestamps import to_datetime
 from lineage.windows import Window

@@ -20,7 +20,8 @@ from collections import defaultdict
 from lineage.attempts import Attempt, Mode, Read, Write
 from lineage.datasets import DatasetId
 from lineage.history import History
-from lineage.partitions import covers, overlap, whole_number
+from lineage.partitions import covers, overlap
+from lineage.periods import whole_number
 
 _COUNTED = 12
 """More digits than any count of versions has; a snapshot id has 18 or 19."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lineage.errors import PartitionError
-from lineage.partitions import Grain, Period, floor, shift
+from lineage.periods import Grain, Period, floor, shift
 from lineage.zones import Zone, between, sharing
 
 Kind = Literal["identity", "contained", "refine", "all", "none", "offsets"]

@@ -12,7 +12,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from lineage.errors import PartitionError
-from lineage.partitions import Grain, Period, floor, shift
+from lineage.periods import Grain, Period, floor, shift
 
 Zone = ZoneInfo | None
 """None is UTC."""

@@ -11,7 +11,7 @@ from lineage.attempts import Cell, Read
 from lineage.datasets import DatasetId, JobId
 from lineage.declarations import Declarations
 from lineage.partition_index import PartitionIndex
-from lineage.partitions import Grain
+from lineage.periods import Grain
 from runbooks.backfill_runs import RunNode
 from runbooks.makers import Making
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 from lineage.attempts import Cell, Read
 from lineage.datasets import JobId
-from lineage.partitions import Grain, Partition
+from lineage.partitions import Partition
+from lineage.periods import Grain
 from lineage.timestamps import render
 from runbooks.makers import Making
 

@@ -18,7 +18,8 @@ from lineage.attempts import Cell
 from lineage.blast_radius import BlastRadius, Reached, ReachedCell
 from lineage.datasets import DatasetId, JobId
 from lineage.declarations import DatasetRule, Declarations
-from lineage.partitions import Layout, parse_partition
+from lineage.layouts import Layout
+from lineage.partitions import parse_partition
 from runbooks.consents import Consents
 from runbooks.facts import Facts, Place
 from runbooks.plan import Plan

@@ -13,7 +13,8 @@ from typing import Any
 
 from lineage.datasets import DatasetId, JobId, normalise
 from lineage.events import DatasetRef
-from lineage.partitions import Grain, split_name
+from lineage.partitions import split_name
+from lineage.periods import Grain
 
 _PARTS = ("nodes", "sources", "exposures", "metrics", "semantic_models", "saved_queries", "functions")
 _MADE = ("model", "seed", "snapshot")

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lineage.events import FULL_REFRESH, REPLACED_BATCH, DatasetRef, Event, EventType, Unusable, decode
-from lineage.partitions import BARE, Partition, floor, partition
+from lineage.partitions import BARE, Partition, partition
+from lineage.periods import floor
 from lineage.sources import Problems, Skipped
 from lineage.sources.dbt_manifest import Producer, table, text
 from lineage.timestamps import SECOND, parse, to_datetime

@@ -28,7 +28,7 @@ from typing import Any
 from lineage.datasets import JobId
 from lineage.errors import SourceUnreadable
 from lineage.events import DatasetRef, Event
-from lineage.partitions import parse_period
+from lineage.periods import parse_period
 from lineage.sources import Problems, Remote, Skipped
 from lineage.sources.uris import reference
 from lineage.timestamps import from_datetime

@@ -12,7 +12,7 @@ from incident.config import Config, Policy, StorageRule, find, load
 from incident.config_example import EXAMPLE
 from incident.errors import USAGE, ConfigError
 from lineage.datasets import DatasetId, JobId
-from lineage.partitions import Layout
+from lineage.layouts import Layout
 from lineage.windows import Window
 
 FULL = """

@@ -10,7 +10,7 @@ from incident.storage import open_reader, open_store
 from incident.storage.port import ObjectReader
 from incident.surveys import Surveyor
 from lineage.declarations import DatasetRule, Declarations
-from lineage.partitions import Layout
+from lineage.layouts import Layout
 from runbooks.plan import Refusal
 from tests.recovery_world import cell
 

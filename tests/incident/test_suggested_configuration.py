@@ -23,7 +23,8 @@ from lineage.declarations import Declarations
 from lineage.events import Event, event
 from lineage.fault import Fault
 from lineage.history import build as told
-from lineage.partitions import Layout, overlap
+from lineage.layouts import Layout
+from lineage.partitions import overlap
 from lineage.sources import Problems, read
 from lineage.suggest import suggest
 from lineage.suggest_toml import toml

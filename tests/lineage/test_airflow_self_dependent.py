@@ -16,7 +16,7 @@ from lineage.declarations import DatasetRule, Declarations, EdgeRule
 from lineage.events import Event
 from lineage.fault import Fault
 from lineage.history import History, build
-from lineage.partitions import Layout
+from lineage.layouts import Layout
 from lineage.sources import Problems, read
 from lineage.timestamps import render
 from lineage.windows import Window

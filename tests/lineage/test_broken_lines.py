@@ -21,7 +21,7 @@ from lineage.events import Event, Unusable, decode, event
 from lineage.fault import Fault
 from lineage.gaps import gaps
 from lineage.history import build
-from lineage.partitions import Layout
+from lineage.layouts import Layout
 from lineage.sources import Problems, Skipped, read
 from lineage.sources.openlineage import _events
 from lineage.windows import Window

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from lineage.declarations import DatasetRule, Declarations, EdgeRule
-from lineage.partitions import Layout
+from lineage.layouts import Layout
 from lineage.windows import Window
 from tests.lineage.openlineage import JSON, attempt, dataset, dbt, history, ran, reads, told, writes
 

@@ -13,7 +13,7 @@ from lineage.events import event
 from lineage.explain import explain
 from lineage.fault import Fault, parse_cell
 from lineage.history import History, build
-from lineage.partitions import Layout
+from lineage.layouts import Layout
 from lineage.remedies import remedies
 from lineage.remedy import Remedy
 from tests.lineage.openlineage import JSON, dataset, ran, told

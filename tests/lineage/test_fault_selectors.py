@@ -11,7 +11,7 @@ from lineage.declarations import DatasetRule, Declarations
 from lineage.errors import AmbiguousJob, FaultError
 from lineage.fault import Fault, Fix, choose, find_job
 from lineage.history import History
-from lineage.partitions import Layout
+from lineage.layouts import Layout
 from tests.lineage.openlineage import cells, dataset, history, ns, radius, ran, states, told
 
 DECLARED = Declarations(datasets=(DatasetRule("*", partition=Layout("dt=%Y-%m-%d"), write="overwrite"),))

@@ -20,7 +20,7 @@ from lineage.events import Event, Unusable, event
 from lineage.fault import Fault
 from lineage.gaps import gaps
 from lineage.history import build
-from lineage.partitions import Layout
+from lineage.layouts import Layout
 from lineage.sources import Problems, read
 from lineage.windows import Window
 

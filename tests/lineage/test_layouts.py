@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineage.errors import PartitionError
-from lineage.partitions import BARE, Grain, Layout, Partition, Period, floor, from_path, parse_partition, same
+from lineage.layouts import Layout
+from lineage.partitions import BARE, Partition, from_path, parse_partition, same
+from lineage.periods import Grain, Period, floor
 
 CHECKS = settings(deadline=None, derandomize=True, max_examples=200)
 

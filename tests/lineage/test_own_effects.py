@@ -10,7 +10,8 @@ from lineage.attempts import Cell
 from lineage.datasets import DatasetId
 from lineage.declarations import DatasetRule, Declarations
 from lineage.effects import Effect
-from lineage.partitions import Layout, parse_partition
+from lineage.layouts import Layout
+from lineage.partitions import parse_partition
 from tests.lineage.openlineage import JSON, cells, history, ns, radius, ran, states
 
 DECLARED = Declarations(datasets=(DatasetRule("*", partition=Layout("dt=%Y-%m-%d"), write="overwrite"),))

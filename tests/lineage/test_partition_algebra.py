@@ -7,19 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineage.errors import PartitionError
-from lineage.partitions import (
-    BARE,
-    UNKNOWN,
-    Grain,
-    Partition,
-    covers,
-    from_path,
-    overlap,
-    parse_partition,
-    partition,
-    same,
-    split_name,
-)
+from lineage.partitions import BARE, UNKNOWN, Partition, covers, from_path, overlap, parse_partition, partition, same, split_name
+from lineage.periods import Grain
 
 CHECKS = settings(deadline=None, derandomize=True, max_examples=200)
 

@@ -10,7 +10,8 @@ import pytest
 
 from lineage.declarations import DatasetRule, Declarations
 from lineage.events import event
-from lineage.partitions import Layout, parse_partition
+from lineage.layouts import Layout
+from lineage.partitions import parse_partition
 from lineage.suggest import Suggestion, suggest
 from lineage.suggest_datasets import layout_of
 from tests.lineage.openlineage import JSON, dataset, dbt, ran, told

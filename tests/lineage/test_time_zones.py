@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from lineage.declarations import DatasetRule, Declarations, EdgeRule
 from lineage.errors import PartitionError
-from lineage.partitions import Grain, Layout, Period, floor, parse_partition, shift
+from lineage.layouts import Layout
+from lineage.partitions import parse_partition
+from lineage.periods import Grain, Period, floor, shift
 from lineage.windows import Window
 from lineage.zones import Zone, between, interval, sharing, zone
 from tests.lineage.openlineage import attempt, dataset, ran, reads, writes

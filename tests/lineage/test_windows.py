@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineage.errors import PartitionError
-from lineage.partitions import Grain, Period, floor, parse_partition, shift
+from lineage.partitions import parse_partition
+from lineage.periods import Grain, Period, floor, shift
 from lineage.windows import Window
 
 GRAINS = st.sampled_from([Grain.HOUR, Grain.DAY, Grain.WEEK, Grain.MONTH])

@@ -14,7 +14,8 @@ from lineage.errors import FaultError
 from lineage.events import Event, event
 from lineage.fault import Fault
 from lineage.history import History, build
-from lineage.partitions import Layout, partition
+from lineage.layouts import Layout
+from lineage.partitions import partition
 from lineage.sources import Problems
 from lineage.timestamps import AFTER, BEFORE, SECOND, render
 from tests.lineage.histories import WHOLE, run_of

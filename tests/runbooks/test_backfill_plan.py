@@ -21,7 +21,8 @@ from lineage.blast_radius import ReachedCell
 from lineage.datasets import DatasetId, JobId
 from lineage.declarations import DatasetRule, Declarations, EdgeRule
 from lineage.effects import Effect
-from lineage.partitions import Layout, Partition, overlap, parse_partition
+from lineage.layouts import Layout
+from lineage.partitions import Partition, overlap, parse_partition
 from lineage.timestamps import SECOND, from_datetime
 from lineage.windows import Window
 from runbooks.backfill import plan_backfill

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lineage.declarations import DatasetRule, Declarations
-from lineage.partitions import Layout
+from lineage.layouts import Layout
 from runbooks.consents import Consents, blocking
 from runbooks.facts import Place
 from runbooks.plan import Plan, PutMarker

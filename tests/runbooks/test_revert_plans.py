@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lineage.declarations import DatasetRule, Declarations
-from lineage.partitions import Layout
+from lineage.layouts import Layout
 from lineage.timestamps import BEFORE, SECOND
 from runbooks.consents import Consents
 from runbooks.plan import CopyVersion, Plan, PutMarker

@@ -7,7 +7,8 @@ import pytest
 from lineage.attempts import Cell
 from lineage.datasets import DatasetId
 from lineage.declarations import DatasetRule, Declarations
-from lineage.partitions import Layout, parse_partition
+from lineage.layouts import Layout
+from lineage.partitions import parse_partition
 from runbooks.plan import Refusal
 from runbooks.survey import Target
 from runbooks.targets import inside, locate, table_format
