@@ -63,7 +63,7 @@ def _files(source: str, remote: Remote | None, problems: Problems) -> Iterator[t
 def _paths(source: str, problems: Problems) -> list[Path]:
     path = Path(source.removeprefix("file://")).expanduser()
     if path.is_dir():
-        found, unseen = _inside(path)
+        found, unseen = _inside(path, problems)
         if not found:
             listed = "".join(f"; {one.source}: {one.reason}" for one in unseen[:3])
             what = f"the folder holds no {', '.join(_ENDINGS)} file"
@@ -78,7 +78,7 @@ def _paths(source: str, problems: Problems) -> list[Path]:
     pattern = str(path.relative_to(anchor))
     found = []
     for one in sorted(anchor.glob(pattern)) if set("*?[") & set(pattern) else []:
-        within, unseen = _inside(one) if one.is_dir() else ([one], [])
+        within, unseen = _inside(one, problems) if one.is_dir() else ([one], [])
         found += within
         problems.skipped.extend(unseen)
     if not found:
@@ -86,8 +86,8 @@ def _paths(source: str, problems: Problems) -> list[Path]:
     return found
 
 
-def _inside(folder: Path) -> tuple[list[Path], list[Skipped]]:
-    """The lineage files in and below a folder, and what may hold some and was not looked into."""
+def _inside(folder: Path, problems: Problems) -> tuple[list[Path], list[Skipped]]:
+    """The lineage files in and below a folder, and what may hold some and was not looked into. Other files are noted."""
     found: list[Path] = []
     unseen: list[Skipped] = []
 
@@ -96,6 +96,9 @@ def _inside(folder: Path) -> tuple[list[Path], list[Skipped]]:
 
     for place, folders, names in os.walk(folder, onerror=denied):
         found += [Path(place, name) for name in names if _is_lineage(name)]
+        if others := sorted(name for name in names if not _is_lineage(name) and name[0] not in "._"):
+            files = f"{len(others)} files, the first {others[0]}" if len(others) > 1 else others[0]
+            problems.noted.append(Skipped(place, 0, f"not read, by the ending: {files}; name a file to have it read"))
         linked = [Path(place, name) for name in folders if Path(place, name).is_symlink()]
         unseen += [Skipped(str(one), 0, "a link to a folder is not followed; name it as a source of its own") for one in linked]
     return sorted(found), sorted(unseen, key=lambda one: one.source)

@@ -282,3 +282,16 @@ def test_a_glob_takes_the_folders_that_it_matches(tmp_path: Path) -> None:
     put(tmp_path, "day=2/deep/b.ndjson", NDJSON)
     put(tmp_path, "day=3.ndjson", NDJSON)
     assert tried(tmp_path / "day=*")[:2] == (6, [])
+
+
+def test_files_of_other_endings_are_noted(tmp_path: Path) -> None:
+    put(tmp_path, "a.ndjson", NDJSON)
+    for name in ("part-00000", "part-00001", "_SUCCESS", ".a.ndjson.crc"):
+        put(tmp_path, name, NDJSON)
+    problems = Problems()
+    assert len(list(read([str(tmp_path)], problems))) == 2
+    assert [one.reason for one in problems.noted] == [
+        "not read, by the ending: 2 files, the first part-00000; name a file to have it read"
+    ]
+    assert not problems.skipped
+    assert tried(tmp_path / "part-00000")[0] == 2
