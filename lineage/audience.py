@@ -63,9 +63,8 @@ def _draft(name: str, cells: list[ReachedCell], radius: BlastRadius, readers: Se
         lines += [f"To {name}:", ""]
     else:
         lines += ["(No owner is known for these. Declare owners in incident.toml, or send this to whoever uses them.)", ""]
-    lines.append(
-        f"Some data {'of your datasets' if name else ''} is not right. What began it: {radius.fault['words']}.".replace("  ", " ")
-    )
+    which, was = " of your datasets" if name else "", "is" if dirty else "was"
+    lines.append(f"Some data{which} {was} not right. What began it: {radius.fault['words']}.")
     lines += _part("Please stop using this now. People or services read it:", [one for one in bad if one.serving])
     lines += _part("Please stop using this:", [one for one in bad if not one.serving])
     lines += _part(

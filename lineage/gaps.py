@@ -61,15 +61,14 @@ def _usual(read: Read) -> bool:
 def _reads(one: Attempt, *, silent: bool) -> Iterator[tuple[str, str]]:
     for read in one.reads:
         dataset = read.cell.dataset
-        if read.how == "inferred":
-            if not (silent and _usual(read)):
-                yield f"attempts {read.reason}", f'{_PRODUCER} declare an [[edge]] with window = "none" if it reads no more of it'
+        if _usual(read) and not silent:
+            yield f"attempts {read.reason}", f'{_PRODUCER} declare an [[edge]] with window = "none" if it reads no more of it'
+        elif read.how == "inferred" and not _usual(read) and not read.reason.startswith("reads the "):  # through a view: no gap
+            yield f"attempts may have read {dataset}: {read.reason}", f"have {one.job} report its inputs"
         elif read.how == "observed" and not read.cell.known:
             if read.version is not None:
-                yield (
-                    f"attempts name a version of {dataset} whose ancestry is not known",
-                    "nothing can be declared: it stays SUSPECT",
-                )
+                advice = "declare partition = false if it has none; else the version's age decides what they saw"
+                yield f"attempts name a version of {dataset}, and not which partitions they read", advice
             elif "cannot be worked out" in read.reason or "relative to a partition" in read.reason:
                 yield f"attempts: {read.reason}", f"declare which partition {one.job} writes (nominal = true), or another window"
             else:

@@ -117,6 +117,7 @@ def test_what_is_right_again_is_told_with_how_long_it_was_not() -> None:
     )
     draft = teams(known, runs=("bad",))["team"].draft
     assert draft.startswith("Subject: Data that was bad is right again\n")
+    assert "Some data of your datasets was not right." in draft
     assert "- s3://lake/x: dt=2026-11-18, bad from 2026-11-18 01:00:00 UTC until 2026-11-18 04:00:00 UTC\n" in draft
 
 

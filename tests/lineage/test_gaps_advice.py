@@ -5,7 +5,7 @@ from __future__ import annotations
 from lineage.declarations import DatasetRule, Declarations, EdgeRule
 from lineage.gaps import gaps
 from lineage.windows import Window
-from tests.lineage.openlineage import JSON, dataset, history, ran, told
+from tests.lineage.openlineage import JSON, dataset, dbt, history, ran, told
 
 
 def found(*raw: JSON | list[JSON], declared: Declarations | None = None) -> dict[str, list[str]]:
@@ -70,6 +70,16 @@ def test_runs_that_never_ended_and_jobs_that_never_ran() -> None:
     told_of = found(static, told("START", "01", job="open", writes=[dataset("in", PART)]))
     assert told_of["test/static"] == ["is known by its edges only: no run of it was reported"]
     assert told_of["test/open"] == ["1 of 1 attempts never reported their end"]
+
+
+def test_reading_through_a_view_is_no_gap() -> None:
+    view = dataset("view", **dbt("view"))
+    told_of = found(
+        ran("01", "02", "1", "a", writes=[dataset("x", PART)]),
+        ran("03", "04", "2", "b", reads=[dataset("x", PART)], writes=[view]),
+        ran("05", "06", "3", "c", reads=[view], writes=[dataset("out", PART)]),
+    )
+    assert list(told_of) == ["s3://lake/out"]
 
 
 def test_a_whole_lineage_has_no_gap() -> None:
