@@ -48,7 +48,11 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One cell read, of a named ``version`` or the latest. ``at`` and ``ignoring`` are for undo: what was visible then."""
+    """One cell read, of a named ``version`` or the latest.
+
+    ``at``: when what was read was current, where that is not while it was read (undo; views that refresh themselves);
+    ``ignoring``: whose writes were not there, for undo.
+    """
 
     cell: Cell
     how: How = "observed"

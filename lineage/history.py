@@ -20,8 +20,9 @@ from lineage.twins import told_once
 from lineage.widening import missing_lineage, one_spelling, through_views
 
 _RANK = {"OTHER": 0, "START": 1, "RUNNING": 2, "COMPLETE": 3, "ABORT": 4, "FAIL": 5}
-_VIEWS = frozenset({"view", "materialized_view", "dynamic_table"})
-"""What shows the data beneath it; the last two as of some refresh of their own, which nobody reports."""
+_LAGGING = frozenset({"materialized_view", "dynamic_table"})
+_VIEWS = _LAGGING | {"view"}
+"""What shows the data beneath it; the lagging ones as of some refresh of their own."""
 
 _TERMINAL: dict[str, State] = {"COMPLETE": "COMPLETE", "ABORT": "ABORT", "FAIL": "FAIL"}
 
@@ -133,6 +134,7 @@ class _Gathering:
         self.said_by: dict[tuple[JobId, DatasetId], set[str]] = defaultdict(set)
         self.tables: set[DatasetId] = set()
         self.views: set[DatasetId] = set()
+        self.lagging: set[DatasetId] = set()
 
     def add(self, one: Event) -> None:
         for reference in (*one.inputs, *one.outputs):
@@ -161,6 +163,8 @@ class _Gathering:
             self.tables.add(dataset)
             if reference.materialized in _VIEWS:
                 self.views.add(dataset)
+            if reference.materialized in _LAGGING:
+                self.lagging.add(dataset)
 
     def owners_by_job(self, find: Callable[[DatasetId], DatasetId]) -> dict[DatasetId, set[str]]:
         """The owners of the jobs that write each dataset."""
@@ -180,7 +184,8 @@ class _Gathering:
                 if bare.state == "OPEN" and run_id in ended:
                     bare = replace(bare, end=max(part[-1].time, ended[run_id]))
                 made.append(cells.resolve(bare, [one.inputs for one in part], [one.outputs for one in part]))
-        return one_spelling(through_views(missing_lineage(made, self.declarations), frozenset(map(find, self.views))))
+        views, lagging = frozenset(map(find, self.views)), frozenset(map(find, self.lagging))
+        return one_spelling(through_views(missing_lineage(made, self.declarations), views, lagging))
 
 
 def _split(events: list[Event]) -> list[list[Event]]:

@@ -9,6 +9,7 @@ from lineage.attempts import Attempt, Cell, Mode, Read, Write
 from lineage.datasets import DatasetId, JobId
 from lineage.declarations import Declarations
 from lineage.partitions import BARE, Partition
+from lineage.timestamps import BEFORE
 
 
 def missing_lineage(attempts: list[Attempt], declarations: Declarations) -> list[Attempt]:
@@ -43,30 +44,43 @@ def _declared_unread(job: JobId, dataset: DatasetId, declarations: Declarations)
     return edge is not None and edge.window is not None and edge.window.kind == "none"
 
 
-def through_views(attempts: list[Attempt], views: frozenset[DatasetId]) -> list[Attempt]:
-    """Who reads a view reads what the view is made from, at the time of reading."""
+def through_views(attempts: list[Attempt], views: frozenset[DatasetId], lagging: frozenset[DatasetId]) -> list[Attempt]:
+    """Who reads a view reads what the view is made from, at the time of reading.
+
+    A ``lagging`` one shows it as of any moment since it was last made, for it refreshes itself and nobody reports when.
+    """
     if not views:
         return attempts
     below: dict[DatasetId, set[Cell]] = defaultdict(set)
+    made: dict[DatasetId, list[Attempt]] = defaultdict(list)
     for one in attempts:
         for write in one.writes:
             if write.cell.dataset in views:
                 below[write.cell.dataset].update(read.cell for read in one.reads)
+                if one.state == "COMPLETE" and write.mode is Mode.OVERWRITE:
+                    made[write.cell.dataset].append(one)
     result = []
     for one in attempts:
-        seen = {read.cell for read in one.reads}
-        more: list[Read] = []
         waiting = [read.cell.dataset for read in one.reads if read.cell.dataset in views]
         visited = set(waiting)
+        through: dict[Cell, DatasetId] = {}
         while waiting:
             view = waiting.pop()
-            for cell in sorted(below[view] - seen, key=str):
-                seen.add(cell)
-                more.append(Read(cell, "inferred", f"reads the view {view}"))
+            for cell in sorted(below[view] - through.keys(), key=str):
+                through[cell] = view
                 if cell.dataset in views and cell.dataset not in visited:
                     visited.add(cell.dataset)
                     waiting.append(cell.dataset)
-        result.append(replace(one, reads=one.reads + tuple(more)) if more else one)
+        slow = visited & lagging
+        since = [max((run.start for run in made[view] if run.end <= one.start), default=BEFORE) for view in slow]
+        words = f", as of a refresh of {min(slow)} that nobody reports" if slow else ""
+        direct = frozenset() if slow else {read.cell for read in one.reads}
+        more = tuple(
+            Read(cell, "inferred", f"reads the view {view}{words}", at=(min(since), one.end) if slow else None)
+            for cell, view in through.items()
+            if cell not in direct
+        )
+        result.append(replace(one, reads=one.reads + more) if more else one)
     return result
 
 

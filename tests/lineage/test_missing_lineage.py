@@ -91,3 +91,26 @@ def test_views_on_views_are_followed_and_cycles_end() -> None:
     )
     late = next(one for one in known.attempts if one.run_id == "late")
     assert sorted(reads(late)) == ["b@*", "c@*", "raw@*?"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "refreshed", "state"),
+    [
+        ("view", False, None),
+        ("materialized_view", False, "SUSPECT"),
+        ("materialized_view", True, None),
+        ("dynamic_table", False, "SUSPECT"),
+        ("dynamic_table", True, "SUSPECT"),
+    ],
+)
+def test_a_view_that_refreshes_itself_may_show_what_was_cleaned_beneath_it(kind: str, refreshed: bool, state: str | None) -> None:
+    """A materialized view that is there dbt refreshes; of a dynamic table it only looks at the definition."""
+    view, table = dataset("db|stg", **dbt(kind)), dataset("db|raw", **dbt("table"))
+    known = history(
+        ran("01", "02", "define", "stg", reads=[table], writes=[view]),
+        ran("03", "04", "bad", "load", writes=[table]),
+        ran("05", "06", "good", "load", writes=[table]),
+        ran("07", "08", "again", "stg", reads=[table], writes=[view]) if refreshed else [],
+        ran("09", "10", "late", "mart", reads=[view, table]),
+    )
+    assert states(radius(known, runs=("bad",))).get("late") == state
