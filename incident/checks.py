@@ -48,7 +48,7 @@ def checks(context: Context) -> Iterator[Check]:
     else:
         yield Check("configuration", "ok", str(config.path))
     yield from _lineage(context, config)
-    yield from (_storage(config, rule) for rule in config.storages)
+    yield from (_storage(context, rule) for rule in config.storages)
     if not config.storages:
         yield Check("storage", "warn", "no [[storage]] entry: nothing can be reverted or purged", "add one to incident.toml")
     yield from _orchestrators(config)
@@ -99,12 +99,12 @@ def _bucket_of(config: Config, name: str, url: str) -> Check:
     return Check(name, "ok", "its bucket answers")
 
 
-def _storage(config: Config, rule: StorageRule) -> Check:
+def _storage(context: Context, rule: StorageRule) -> Check:
     from incident.storage import open_reader
 
     name = f"storage {rule.url}"
     try:
-        state = open_reader(config, rule.bucket, rule.prefix).state(rule.bucket)
+        state = open_reader(context.config, rule.bucket, rule.prefix).state(rule.bucket)
     except IncidentError as error:
         return Check(name, "fail", error.message, error.hint)
     if state.versioning != "Enabled":
@@ -112,7 +112,7 @@ def _storage(config: Config, rule: StorageRule) -> Check:
         return Check(
             name, "warn", f"versioning is {word}: nothing here can be reverted or purged recoverably", "turn versioning on"
         )
-    if off := state.off(config.declarations.skew):
+    if off := state.off(context.now(), context.config.declarations.skew):
         return Check(name, "warn", off, "set this machine's clock (NTP)")
     soon = [one for one in state.expiries if one.days < _SOON]
     if soon:

@@ -32,6 +32,9 @@ class Surveyor:
     readers: Readers
     declarations: Declarations
     deleting: bool = True
+    clock: Callable[[], int] | None = None
+    warnings: list[str] = field(default_factory=list)
+    """What is wrong with our clock, by those of the storages that were looked at."""
     _states: dict[str, BucketState] = field(default_factory=dict)
     _formats: dict[Location, str | None] = field(default_factory=dict)
 
@@ -55,10 +58,6 @@ class Surveyor:
                 told()
         return found
 
-    def clocks(self) -> tuple[str, ...]:
-        """What is wrong with our clock by those of the storages that were looked at."""
-        return tuple(filter(None, (state.off(self.declarations.skew) for state in self._states.values())))
-
     def _prepare(self, cell: Cell, target: Target) -> Refusal | None:
         """What is asked once for a bucket and a table: before the listings, which run side by side."""
         try:
@@ -67,7 +66,9 @@ class Surveyor:
             return Refusal(str(cell), f"{error.message}; {error.hint}", "no-mapping")
         try:
             if target.bucket not in self._states:
-                self._states[target.bucket] = reader.state(target.bucket)
+                state = self._states[target.bucket] = reader.state(target.bucket)
+                if self.clock is not None and (off := state.off(self.clock(), self.declarations.skew)):
+                    self.warnings.append(off)
             root = location(cell.dataset, self.declarations)
             if isinstance(root, Location):
                 self._table(reader, root)
@@ -104,7 +105,9 @@ def _upwards(prefix: str) -> Iterator[str]:
 
 
 def surveyor(context: Context, *, deleting: bool) -> Surveyor:
-    return Surveyor(lambda bucket, prefix: open_reader(context.config, bucket, prefix), context.config.declarations, deleting)
+    return Surveyor(
+        lambda bucket, prefix: open_reader(context.config, bucket, prefix), context.config.declarations, deleting, context.now
+    )
 
 
 def places(context: Context, datasets: Iterable[DatasetId], sources: Iterable[str] = ()) -> tuple[Place, ...]:

@@ -90,8 +90,8 @@ class BucketState:
 
     ``lifecycle_known`` is false where we may not read the lifecycle rules. With ``mfa_delete`` a version can be removed only
     with a second factor, so that we could not take our own markers back. ``server``: where the bucket was found, since a bucket
-    of the same name may be anybody's elsewhere. ``ahead``: our clock less the server's, in nanoseconds, as it was asked; no part
-    of what a plan relies on.
+    of the same name may be anybody's elsewhere. ``told``: when it
+    answered, by its own clock, in nanoseconds UTC; no part of what a plan relies on.
     """
 
     bucket: str
@@ -100,14 +100,15 @@ class BucketState:
     lifecycle_known: bool = True
     mfa_delete: bool = False
     server: str = ""
-    ahead: int = 0
+    told: int | None = None
 
-    def off(self, skew: int) -> str:
-        """How our clock is off, beyond the declared skew (nanoseconds) and what a request may take; empty when it is not."""
-        if abs(self.ahead) <= skew + _TOLERANCE:
+    def off(self, now: int, skew: int) -> str:
+        """How our clock was off when the answer came, beyond declared skew and what a request may take; empty when it was not."""
+        ahead = now - self.told if self.told is not None else 0
+        if abs(ahead) <= skew + _TOLERANCE:
             return ""
-        way = "ahead of" if self.ahead > 0 else "behind"
-        seconds = abs(self.ahead) // SECOND
+        way = "ahead of" if ahead > 0 else "behind"
+        seconds = abs(ahead) // SECOND
         return (
             f"this machine's clock is {seconds} s {way} that of the storage ({self.bucket}): lineage will place what is done "
             "from here at a wrong time; set the clock"

@@ -141,7 +141,7 @@ def _facts(context: Context, folder: IncidentFolder, fresh: Fresh, cells: Sequen
         can_be_made=lambda job: context.config.orchestrator_for(job) is not None,
         places=places(context, fresh.history.datasets, named_sources(context, folder)),
         previous=last_applied(folder),
-        warnings=(*(f"the radius changed: {change}" for change in fresh.difference), *_home_warning(context), *looking.clocks()),
+        warnings=(*(f"the radius changed: {change}" for change in fresh.difference), *_home_warning(context), *looking.warnings),
     )
 
 

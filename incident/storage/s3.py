@@ -88,11 +88,10 @@ class S3Store:
     def state(self, bucket: str) -> BucketState:
         with _translated(f"s3://{bucket}"):
             found = self._reads.get_bucket_versioning(Bucket=bucket)
-        ahead = _ahead(found)
         versioning: Versioning = found.get("Status", "Off")
         expiries, known = self._expiries(bucket)
         server = _server(self._reads.meta.endpoint_url)
-        return BucketState(bucket, versioning, expiries, known, found.get("MFADelete") == "Enabled", server, ahead)
+        return BucketState(bucket, versioning, expiries, known, found.get("MFADelete") == "Enabled", server, _time(found))
 
     def _expiries(self, bucket: str) -> tuple[tuple[Expiry, ...], bool]:
         from botocore.exceptions import ClientError
@@ -258,13 +257,13 @@ def _keep_order(response_dict: dict[str, Any], customized_response_dict: dict[st
     response_dict["body"] = b"<ListVersionsResult/>"
 
 
-def _ahead(answer: Mapping[str, Any]) -> int:
-    """Our clock less the server's, in nanoseconds; 0 where it does not tell the time."""
+def _time(answer: Mapping[str, Any]) -> int | None:
+    """When the server answered, by its own clock, in nanoseconds; None where it does not tell."""
     try:
         told = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
     except (KeyError, TypeError, ValueError):
-        return 0
-    return time.time_ns() - round(told.timestamp()) * SECOND
+        return None
+    return round(told.timestamp()) * SECOND
 
 
 def _server(url: str) -> str:
