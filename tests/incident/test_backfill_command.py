@@ -81,7 +81,7 @@ def test_a_failed_run_stops_before_the_next_wave_and_resume_goes_on(purged: Term
     assert purged("verify")[0] == 0
 
 
-def test_exit_code_0_without_output_is_a_failure(purged: Terminal) -> None:
+def test_done_is_never_proof_exit_code_0_without_output_is_a_failure(purged: Terminal) -> None:
     purged.lake.lying = {BAD_ORDERS}
     code, envelope = purged("backfill", "--apply", purged.ok("backfill")["plan"]["id"])
     assert code == 1

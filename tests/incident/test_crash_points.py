@@ -96,7 +96,7 @@ def finish(world: World, plan: Plan) -> None:
 
 @pytest.mark.parametrize("moment", ["before", "half", "after"])
 @pytest.mark.parametrize("name", list(MAKERS))
-def test_for_every_crash_point_resume_ends_where_an_uninterrupted_run_ends(
+def test_journal_for_every_crash_point_resume_ends_where_an_uninterrupted_run_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, moment: Moment
 ) -> None:
     make: Make = MAKERS[name]

@@ -157,7 +157,7 @@ def test_a_plan_changed_after_it_was_made_is_never_loaded(folder: IncidentFolder
 # --- revisions -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_same_radius_keeps_its_name_and_another_gets_the_next(folder: IncidentFolder) -> None:
+def test_the_radius_is_a_series_of_immutable_revisions(folder: IncidentFolder) -> None:
     first: dict[str, Any] = {"cells": [{"partition": "dt=1"}], "pair": (1, 2), "revision": None}
     said: list[dict[str, Any]] = [first, first, {**first, "revision": "r1"}, {"cells": []}, first]
     names = [folder.save_revision(one) for one in said]

@@ -138,7 +138,7 @@ def through(world: World, plan: Plan, busy: Busy) -> bool:
 
 
 @pytest.mark.parametrize("kind", ["purge", "revert", "undo-purge", "undo-revert"])
-def test_whatever_writers_do_beside_us_nothing_of_theirs_is_lost_or_hidden(tmp_path: Path, kind: str) -> None:
+def test_nothing_written_after_the_plan_is_lost_or_hidden(tmp_path: Path, kind: str) -> None:
     for seed in range(SCHEDULES // 4):
         chance = random.Random(f"{kind} {seed}")
         world, since = lake(tmp_path / str(seed), chance)

@@ -45,7 +45,7 @@ def test_without_effects_the_cell_is_tainted() -> None:
 
 
 @pytest.mark.parametrize("kind", ["purge", "revert"])
-def test_a_complete_purge_or_revert_cleanses(kind: Literal["purge", "revert"]) -> None:
+def test_our_own_effects_are_lineage_a_complete_purge_or_revert_cleanses(kind: Literal["purge", "revert"]) -> None:
     assert look(effect(kind, "03", "04"))[0] == {"made@dt=2026-11-17": "CLEANED"}
 
 

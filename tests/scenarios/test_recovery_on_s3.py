@@ -143,7 +143,7 @@ def currents(listing: dict[str, tuple[ObjectVersion, ...]]) -> dict[str, str]:
     return {key: versions[0].version_id for key, versions in listing.items() if not versions[0].is_marker}
 
 
-def test_revert_and_purge_take_exactly_the_tainted_cells_and_lose_nothing(incident: Incident) -> None:
+def test_a_plan_is_all_that_happens_and_a_purge_keeps_everything(incident: Incident) -> None:
     before = incident.bucket.listing()
     apply_both(incident)
     after = incident.bucket.listing()
@@ -159,7 +159,7 @@ def test_revert_and_purge_take_exactly_the_tainted_cells_and_lose_nothing(incide
     assert serving == {f"serving/prices/{name}": f"good {name}".encode() for name in ("changed", "same", "dropped")}
 
 
-def test_undo_of_purge_and_of_revert_restores_the_former_listing(incident: Incident) -> None:
+def test_undo_restores_the_former_listing_of_purge_and_of_revert(incident: Incident) -> None:
     before = incident.bucket.listing()
     revert, purge = apply_both(incident)
     for target in (purge, revert):
@@ -188,7 +188,9 @@ def test_a_plan_id_that_is_not_this_incident_s_is_a_usage_error(incident: Incide
 
 
 @pytest.mark.parametrize("data", [b"new data", None])
-def test_an_object_written_between_plan_and_apply_is_left_alone_and_current(incident: Incident, data: bytes | None) -> None:
+def test_requirements_an_object_written_between_plan_and_apply_is_left_alone_and_current(
+    incident: Incident, data: bytes | None
+) -> None:
     key = f"clean/orders/dt={BAD_DAYS[0]}/{ODD[0]}"
     purge = incident.plan("purge", "--skip-refused")
     written = incident.bucket.put(key, incident.bucket.read(key) if data is None else data)
@@ -247,7 +249,7 @@ def test_caps_and_detailed_exit_codes(incident: Incident) -> None:
     assert incident("purge", "--skip-refused", "--detailed-exitcode")["data"]["plan"]["actions"] == 0
 
 
-def test_a_process_killed_in_the_middle_is_finished_by_resume_and_undone_whole(incident: Incident) -> None:
+def test_it_can_be_killed_resume_finishes_it_and_undo_takes_it_back_whole(incident: Incident) -> None:
     """Killed after the server acted and before we could write that down; the claim it leaves behind is of a dead process."""
     before = incident.bucket.listing()
     purge = incident.plan("purge", "--skip-refused")
