@@ -12,6 +12,7 @@ from lineage.timestamps import render
 
 if TYPE_CHECKING:
     from lineage.blast_radius import Gap
+    from lineage.datasets import DatasetId, JobId
     from lineage.history import History
 
 
@@ -79,6 +80,7 @@ def _show_job(history: History, job: Any) -> Report:
         "job": job._asdict(),
         "reads": reads,
         "writes": writes,
+        "said_by": {str(one): sorted(said) for (of, one), said in sorted(history.said_by.items()) if of == job},
         "attempts": [
             {
                 "run_id": one.run_id,
@@ -97,13 +99,20 @@ def _show_job(history: History, job: Any) -> Report:
     lines = [f"Job {job}", f"Attempts: {len(attempts)} ({counts or 'none'})"]
     if versions:
         lines.append(f"Code versions: {', '.join(versions)}")
-    lines += [f"Reads:  {one}" for one in reads] + [f"Writes: {one}" for one in writes]
+    edges = [("Reads: ", one) for one in sorted(history.job_reads.get(job, ()))]
+    edges += [("Writes:", one) for one in sorted(history.job_writes.get(job, ()))]
+    lines += [f"{word} {one} ({_sayers(history, job, one)})" for word, one in edges]
     for one in attempts[-5:]:
         span = f"{render(one.start) or 'start unknown'} to {render(one.end) or 'not ended'}"
         lines.append(f"Run {one.run_id} attempt {one.number}: {one.state}, {span}")
         lines += [f"    read  {read.cell} ({read.how})" for read in one.reads]
         lines += [f"    wrote {write.cell} ({write.mode.value}, {write.how})" for write in one.writes]
     return Report(data, printable("\n".join(lines)), problems(history), [f"incident blast --job {job}"])
+
+
+def _sayers(history: History, job: JobId, dataset: DatasetId) -> str:
+    """Which kinds of sources told of an edge."""
+    return f"said by {', '.join(sorted(history.said_by.get((job, dataset), ()))) or 'nobody'}"
 
 
 def _show_dataset(history: History, dataset: Any) -> Report:
@@ -119,13 +128,15 @@ def _show_dataset(history: History, dataset: Any) -> Report:
         "names": names,
         "writers": [str(job) for job in graph.writers(dataset)],
         "readers": [str(job) for job in graph.readers(dataset)],
+        "said_by": {str(job): sorted(said) for (job, of), said in sorted(history.said_by.items()) if of == dataset},
         "partitions": sorted(str(one) for one in written),
         "serving": history.serving(dataset),
         "owners": list(history.owned_by(dataset)),
         "merges": merges,
     }
     lines = [f"Dataset {dataset}{'  SERVING' if data['serving'] else ''}", *(f"Also known as {one}" for one in merges)]
-    lines += [f"Written by {job}" for job in data["writers"]] + [f"Read by    {job}" for job in data["readers"]]
+    lines += [f"Written by {job} ({_sayers(history, job, dataset)})" for job in graph.writers(dataset)]
+    lines += [f"Read by    {job} ({_sayers(history, job, dataset)})" for job in graph.readers(dataset)]
     lines.append(f"Partitions written: {partitions_in_words(written) or 'none'}")
     if data["owners"]:
         lines.append(f"Owners: {', '.join(data['owners'])}")
