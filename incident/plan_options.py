@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from incident.errors import UsageError
+from incident.report import Problem, Report
+
+_CONSENTS = ("include", "max_objects", "max_bytes", "skip_refused", "before", "writers_stopped")
 
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """``apply`` is a plan id, and goes without consents: what is in a plan was consented to when it was made.
-
-    ``max_bytes`` as typed (``1 TiB``); ``before`` is an RFC 3339 time. Raises UsageError.
-    """
+    """``apply`` is a plan id. ``max_bytes`` as typed (``1 TiB``); ``before`` is an RFC 3339 time."""
 
     apply: str | None = None
     include: tuple[str, ...] = ()
@@ -24,15 +23,11 @@ class PlanOptions:
     detailed_exitcode: bool = False
     lineage: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        consents = ("include", "max_objects", "max_bytes", "skip_refused", "before", "writers_stopped")
-        given = [
-            f"--{name.replace('_', '-')}"
-            for name in consents
-            if getattr(self, name) != PlanOptions.__dataclass_fields__[name].default
-        ]
+    def told(self, report: Report) -> Report:
+        """The report, which says so where consents stood beside ``--apply``: a plan holds what was consented to in making it."""
+        fields = PlanOptions.__dataclass_fields__
+        given = [f"--{name.replace('_', '-')}" for name in _CONSENTS if getattr(self, name) != fields[name].default]
         if self.apply is not None and given:
-            raise UsageError(
-                f"--apply does exactly what the plan says; {' and '.join(given)} belongs to the making of a plan",
-                "leave it out, or make the plan again with it and apply that",
-            )
+            words = f"--apply does exactly what {self.apply} says; {' and '.join(given)} beside it changed nothing"
+            report.problems.append(Problem("no-effect", words, "to plan with it, leave --apply out"))
+        return report

@@ -23,7 +23,7 @@ def revert(context: Context, options: PlanOptions) -> Report:
     """Return serving datasets to their last good version."""
     from incident.commands import recover
 
-    return recover.revert(context, options)
+    return options.told(recover.revert(context, options))
 
 
 @command(app, "fix", HEADING, lineage=True)
@@ -48,7 +48,7 @@ def purge(context: Context, options: PlanOptions) -> Report:
     """Remove the faulty partitions, recoverably."""
     from incident.commands import recover
 
-    return recover.purge(context, options)
+    return options.told(recover.purge(context, options))
 
 
 @command(app, "backfill", HEADING, without=OF_OBJECTS)
@@ -56,7 +56,7 @@ def backfill(context: Context, options: PlanOptions) -> Report:
     """Have the orchestrators make the purged partitions again, in order."""
     from incident.commands import backfill as module
 
-    return module.backfill(context, options)
+    return options.told(module.backfill(context, options))
 
 
 @command(app, "verify", HEADING, lineage=True)
@@ -102,7 +102,7 @@ def undo(
         raise UsageError("Which plan is to be taken back?", "incident undo PLAN_ID; incident status lists the applied plans")
     from incident.commands import recover
 
-    return recover.undo(context, plan_id, options)
+    return options.told(recover.undo(context, plan_id, options))
 
 
 @command(app, "close", HEADING, lineage=True)
