@@ -85,15 +85,16 @@ def _draft(reached: ReachedCell, survey: CellSurvey, skew: int, before: int | No
         why = "nobody reported when its first bad write began; say up to when it was good: --before T"
         return Refusal(name, why, "unbounded")
     moment = before if reached.since <= BEFORE and before is not None else reached.since - skew
+    cut = _cut(survey)
     try:
-        states = [(history, _good(history, moment)) for history in survey.keys]
+        states = [(history, _good(history, moment, cut)) for history in survey.keys]
     except _Undecidable as first:
         # Only the second that the server left open may be decided by hand; anything wider would bring bad data back.
         if before is None or not moment - SECOND <= before <= moment + SECOND:
             near = f"--before T within a second of {render(moment)}"
             return Refusal(name, f"{first.why}; if you know it, give {near}", "undecidable")
         try:
-            states = [(history, _good(history, before)) for history in survey.keys]
+            states = [(history, _good(history, before, cut)) for history in survey.keys]
         except _Undecidable as second:
             return Refusal(name, f"{second.why}, also with --before", "undecidable")
     leaves: Literal["data", "nothing"] = "data" if any(good is not None for _, good in states) else "nothing"
@@ -110,14 +111,18 @@ def _draft(reached: ReachedCell, survey: CellSurvey, skew: int, before: int | No
     return Draft(planned, tuple(sorted(actions, key=_turn)), survey.bucket)
 
 
-def _good(history: KeyHistory, moment: int) -> ObjectVersion | None:
-    """The object that was current just before the moment; None where the key was absent."""
+def _cut(survey: CellSurvey) -> int:
+    """To what the server cuts its times, in nanoseconds: seconds, as AWS does, unless one of them tells more."""
+    times = (version.last_modified for history in survey.keys for version in history.versions)
+    return _MILLISECOND if any(time % SECOND for time in times) else SECOND
+
+
+def _good(history: KeyHistory, moment: int, cut: int) -> ObjectVersion | None:
+    """The object that was current just before the moment; None where the key was absent. A time stands for all of its ``cut``."""
     for at, version in enumerate(history.versions):
-        # A time cut to seconds (or milliseconds) stands for anything up to the next one.
-        latest = version.last_modified + (SECOND if version.last_modified % SECOND == 0 else _MILLISECOND)
         if version.last_modified >= moment:
             continue
-        if latest > moment:
+        if version.last_modified + cut > moment:
             when = render(version.last_modified)
             raise _Undecidable(f"{history.key} has a version of {when}, and nobody can say whether that is before {render(moment)}")
         following = history.versions[at + 1 :]

@@ -50,6 +50,18 @@ def test_an_unbounded_start_is_refused_without_before(world: World) -> None:
     assert action.source_version_id == good
 
 
+def test_a_time_on_a_whole_second_is_exact_where_the_server_tells_milliseconds(world: World) -> None:
+    """One time in a thousand falls on .000; another of the same listing shows that the server does not cut to seconds."""
+    world.store.now = 1_800_000_000 * SECOND - 7 * MS
+    world.store.put(BUCKET, KEY, b"older")
+    second = world.store.now = 1_800_000_000 * SECOND
+    good = world.store.put(BUCKET, KEY, b"good")
+    world.store.tick(600 * MS)
+    world.store.put(BUCKET, KEY, b"bad")
+    plan = world.revert(reached(DAY, since=second + 500 * MS, serving=True))
+    assert [one.source_version_id for one in plan.actions if isinstance(one, CopyVersion)] == [good], plan.refused
+
+
 def test_whole_seconds_are_not_read_as_exact(world: World) -> None:
     """A version of 10:00:00 may be of 10:00:00.999: whether that is before 10:00:00.5 nobody can say."""
     second = world.store.now = 1_800_000_000 * SECOND
