@@ -23,10 +23,3 @@ class FaultOptions:
     def nominal(self) -> str | None:
         """All the nominal ranges as one text, the way a fault keeps them."""
         return ",".join(self.nominals) or None
-
-    @property
-    def is_empty(self) -> bool:
-        """No selector at all: the fault is not known yet."""
-        return not (
-            self.job or self.nominal or self.since or self.until or self.runs or self.code_versions or self.cells or self.columns
-        )

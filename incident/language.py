@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from lineage import timestamps
-from lineage.timestamps import SECOND
 
 
 def moment(nanoseconds: int | None) -> str:
@@ -15,15 +14,7 @@ def moment(nanoseconds: int | None) -> str:
 
 def duration(nanoseconds: int) -> str:
     """The two largest units: ``2 d 3 h``, ``5 min 20 s``, ``0 s``."""
-    seconds = max(0, nanoseconds) // SECOND
-    parts = []
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
-        count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count} {unit}")
-        elif parts:
-            break
-    return " ".join(parts[:2]) or "0 s"
+    return timestamps.span(max(0, nanoseconds))
 
 
 def plural(number: int, noun: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
-from lineage.timestamps import AFTER, BEFORE, SECOND, to_datetime
+from lineage.timestamps import AFTER, BEFORE, to_datetime
 
 OUT_OF_LINE = 3.5
 ENOUGH_WEEKDAYS = 4
@@ -118,16 +118,3 @@ def times(value: float, usual: float) -> str:
     if ratio >= 2:
         return f"{ratio:,.1f} times the usual" if ratio < 10 else f"{ratio:,.0f} times the usual"
     return f"{ratio:.0%} of the usual" if ratio >= 0.01 or value == 0 else f"{ratio:.2%} of the usual"
-
-
-def span(nanoseconds: float) -> str:
-    """A length of time: ``5 h 20 min``, ``45 s``."""
-    seconds = int(abs(nanoseconds) // SECOND)
-    parts = []
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
-        count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count} {unit}")
-        elif parts:
-            break
-    return " ".join(parts[:2]) or "0 s"

@@ -66,3 +66,16 @@ def render(nanoseconds: int) -> str | None:
 def whole_day(text: str) -> bool:
     """True for a bare date, which stands for all of that UTC day."""
     return re.fullmatch(r"\d{4}-\d\d-\d\d", text.strip()) is not None
+
+
+def span(nanoseconds: float) -> str:
+    """A length of time by its two largest units: ``2 d 3 h``, ``5 min 20 s``, ``0 s``."""
+    seconds = int(abs(nanoseconds) // SECOND)
+    parts = []
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s")):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {unit}")
+        elif parts:
+            break
+    return " ".join(parts[:2]) or "0 s"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lineage.attempts import Attempt, Read
-from lineage.outliers import span, standing
+from lineage.outliers import standing
 from lineage.partitions import same
-from lineage.timestamps import AFTER, BEFORE, SECOND, render
+from lineage.timestamps import AFTER, BEFORE, SECOND, render, span
 from lineage.triage_scene import Check, Evidence, Scene, Written, moment
 
 _DAY = 86_400 * SECOND

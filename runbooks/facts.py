@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from lineage.attempts import Cell
 from lineage.blast_radius import BlastRadius, ReachedCell
 from lineage.datasets import DatasetId, JobId
-from runbooks.consents import Consents
-from runbooks.plan import ObjectAction, PlannedCell, Refusal
+from runbooks.consents import Consents, over_caps
+from runbooks.plan import ObjectAction, Phase, Plan, PlannedCell, Refusal
 from runbooks.survey import BucketState, CellSurvey, ObjectVersion, Target
 from runbooks.targets import inside, table_format
 
@@ -51,6 +51,24 @@ class Draft:
     planned: PlannedCell
     actions: tuple[ObjectAction, ...]
     bucket: BucketState
+
+
+def assembled(
+    phase: Phase, facts: Facts, drafts: Sequence[Draft], consents: Consents, *, refused: Sequence[Refusal], warnings: Sequence[str]
+) -> Plan:
+    """The plan of a phase from its cells' parts, in their order; more than a cap allows is refused too."""
+    actions = tuple(action for draft in drafts for action in draft.actions)
+    return Plan(
+        incident=facts.incident,
+        phase=phase,
+        revision=facts.radius.revision or "",
+        actions=actions,
+        cells=tuple(draft.planned for draft in drafts),
+        previous=facts.previous,
+        buckets=tuple(sorted({draft.bucket.terms for draft in drafts})),
+        refused=(*refused, *over_caps(len(actions), sum(action.size for action in actions), consents)),
+        warnings=tuple(warnings),
+    )
 
 
 def surveyed(reached: ReachedCell, facts: Facts, taken: Sequence[tuple[Cell, Target]]) -> CellSurvey | Refusal:

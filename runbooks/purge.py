@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from lineage.attempts import Cell
-from runbooks.consents import Consents, included, over_caps
-from runbooks.facts import Draft, Facts, asked, marker_first, questions, surveyed
+from runbooks.consents import Consents, included
+from runbooks.facts import Draft, Facts, asked, assembled, marker_first, questions, surveyed
 from runbooks.plan import Plan, PlannedCell, PutMarker, Refusal, Requirement
 from runbooks.survey import CellSurvey, Target
 
@@ -35,19 +35,7 @@ def plan_purge(facts: Facts, consents: Consents) -> Plan:
             warnings.append(f"{reached.cell} serves and was not reverted: its readers will find nothing until it is made again")
         taken.append((reached.cell, survey.target))
         drafts.append(_draft(survey))
-    actions = tuple(action for draft in drafts for action in draft.actions)
-    refusals += over_caps(len(actions), sum(action.size for action in actions), consents)
-    return Plan(
-        incident=facts.incident,
-        phase="purge",
-        revision=facts.radius.revision or "",
-        actions=actions,
-        cells=tuple(draft.planned for draft in drafts),
-        previous=facts.previous,
-        buckets=tuple(sorted({draft.bucket.terms for draft in drafts})),
-        refused=tuple(refusals),
-        warnings=tuple(warnings),
-    )
+    return assembled("purge", facts, drafts, consents, refused=refusals, warnings=warnings)
 
 
 def _draft(survey: CellSurvey) -> Draft:

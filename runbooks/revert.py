@@ -12,8 +12,8 @@ from typing import Literal
 from lineage.attempts import Cell
 from lineage.blast_radius import ReachedCell
 from lineage.timestamps import BEFORE, SECOND, render
-from runbooks.consents import Consents, included, over_caps
-from runbooks.facts import Draft, Facts, asked, marks_completion, questions, surveyed
+from runbooks.consents import Consents, included
+from runbooks.facts import Draft, Facts, asked, assembled, marks_completion, questions, surveyed
 from runbooks.plan import CopyVersion, ObjectAction, Plan, PlannedCell, PutMarker, Refusal, RemoveMarkers, Requirement
 from runbooks.survey import CellSurvey, KeyHistory, ObjectVersion, Target, rest
 
@@ -64,19 +64,7 @@ def plan_revert(facts: Facts, consents: Consents, skew: int = 0, protected: froz
         warnings += [f"{doubt.what}: {doubt.why} (included by name)" for doubt in doubts]
         taken.append((reached.cell, survey.target))
         drafts.append(draft)
-    actions = tuple(action for draft in drafts for action in draft.actions)
-    refusals += over_caps(len(actions), sum(action.size for action in actions), consents)
-    return Plan(
-        incident=facts.incident,
-        phase="revert",
-        revision=facts.radius.revision or "",
-        actions=actions,
-        cells=tuple(draft.planned for draft in drafts),
-        previous=facts.previous,
-        buckets=tuple(sorted({draft.bucket.terms for draft in drafts})),
-        refused=tuple(refusals),
-        warnings=tuple(warnings),
-    )
+    return assembled("revert", facts, drafts, consents, refused=refusals, warnings=warnings)
 
 
 def _draft(reached: ReachedCell, survey: CellSurvey, skew: int, before: int | None) -> Draft | Refusal:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lineage.fault import Fault
-from lineage.outliers import OUT_OF_LINE, amount, span, standing, times
-from lineage.timestamps import SECOND, parse
+from lineage.outliers import OUT_OF_LINE, amount, standing, times
+from lineage.timestamps import SECOND, parse, span
 from tests.lineage.triage_histories import FAULT, day, enrich, found, ingest, status, strongest
 
 FIRST = date(2026, 9, 7)  # a Monday
