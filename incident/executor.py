@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from incident.errors import DRIFTED, FAILED, OK, Drift, IncidentError, InputNeeded, Interrupted
 from incident.journal import Journal, JournalState, read_journal, whole
 from lineage.timestamps import SECOND
-from runbooks.plan import Plan, RunJob
+from runbooks.plan import Plan, RunJob, place_of
 
 APPLIED = ("applied", "undone")
 """The kinds of timeline records that end an apply; the last one's plan is what a new plan must build on."""
@@ -302,7 +302,7 @@ def _status(state: JournalState, index: int) -> str:
 
 def _name(plan: Plan, index: int) -> str:
     action = plan.actions[index]
-    return action.job if isinstance(action, RunJob) else f"s3://{action.bucket}/{action.key}"
+    return place_of(action)
 
 
 def _sentence(plan: Plan, applied: Applied) -> str:

@@ -14,11 +14,13 @@ from incident.errors import ConfigError, ObjectMissing, StorageError
 from incident.journal import Journal, Outcome
 from incident.object_evidence import Look, check, settle, verify
 from incident.object_requests import CHUNK, look, send
+from incident.outputs import place
 from incident.storage.port import ObjectStore
 from runbooks.facts import marks_completion
-from runbooks.plan import CopyVersion, ObjectAction, Plan, PlannedCell, PutMarker, RemoveOwn, RunJob
+from runbooks.plan import CopyVersion, ObjectAction, Plan, PlannedCell, PutMarker, RemoveMarkers, RemoveOwn, RunJob
 from runbooks.survey import KeyHistory, rest
 
+KINDS = (PutMarker, CopyVersion, RemoveMarkers, RemoveOwn)
 _AT_ONCE = 8
 Stores = Callable[[str, str], ObjectStore]
 
@@ -30,7 +32,7 @@ class ObjectActions:
         self._plan, self._stores, self._clock, self._workers = plan, stores, clock, workers
         self._acted: dict[str, set[str]] = {}
         for action in plan.actions:
-            if not isinstance(action, RunJob):
+            if isinstance(action, KINDS):
                 self._acted.setdefault(action.cell, set()).add(action.key)
         self._places = {str(cell): cell.url for cell in plan.cells}
 
@@ -52,8 +54,8 @@ class ObjectActions:
 
     def action(self, index: int) -> ObjectAction:
         found = self._plan.actions[index]
-        if isinstance(found, RunJob):
-            raise TypeError(f"{self._plan.id} runs jobs; its actions are not on objects")
+        if not isinstance(found, KINDS):
+            raise TypeError(f"{self._plan.id}: {found.op!r} is not an action on object versions")
         return found
 
     def perform(self, chunk: Sequence[int], journal: Journal) -> None:
@@ -92,22 +94,27 @@ class ObjectActions:
     def _undone(self, cell: str, journal: Journal) -> dict[str, str]:
         """What is not done of a cell, but for its completion markers: key → status."""
         found: dict[str, str] = {}
-        for index, action in enumerate(map(self.action, range(len(self._plan.actions)))):
+        for index, action in enumerate(self._plan.actions):
+            if not isinstance(action, KINDS):
+                continue
             outcome = journal.state.outcomes.get(index)
             if action.cell == cell and (outcome is None or outcome.status != "done") and not marks_completion(action.key):
                 found[action.key] = outcome.status if outcome is not None else "left"
         return found
 
-    def finish(self, journal: Journal) -> None:
-        """Look at every cell once more: what was written since the plan under other names was not covered, nor set back."""
+    def strays(self) -> dict[str, str]:
+        """Look at every cell once more: what was written since the plan under other names was not covered, nor set back.
+
+        Cells without any action are this family's too, as long as they lie somewhere: nothing may have come to lie there.
+        """
+        others = {action.cell for action in self._plan.actions if not isinstance(action, (*KINDS, RunJob))}
+        cells = [cell for cell in self._plan.cells if cell.url and str(cell) not in others - self._acted.keys()]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            found = zip(self._plan.cells, pool.map(self._stray, self._plan.cells), strict=True)
-            journal.strays({str(cell): why for cell, why in found if why}, self._clock())
+            found = zip(cells, pool.map(self._stray, cells), strict=True)
+            return {str(cell): why for cell, why in found if why}
 
     def _stray(self, cell: PlannedCell) -> str:
-        bucket, _, prefix = cell.url.removeprefix("s3://").partition("/")
-        if not prefix:
-            return "it is not known where it lies"
+        bucket, prefix = place(cell.url)
         acted = self._acted.get(str(cell), set())
         others = [one for one in self._stores(bucket, prefix).histories(bucket, prefix) if one.key not in acted]
         if rest(others) == cell.rest:
@@ -129,7 +136,9 @@ class ObjectActions:
 
     def _one_per_place(self) -> list[ObjectAction]:
         found: dict[tuple[str, int], ObjectAction] = {}
-        for action in map(self.action, range(len(self._plan.actions))):
+        for action in self._plan.actions:
+            if not isinstance(action, KINDS):
+                continue
             found.setdefault((action.bucket, id(self._store(action))), action)
         return list(found.values())
 

@@ -13,7 +13,7 @@ from incident.errors import ConfigError
 from incident.storage.port import ObjectReader
 from lineage.timestamps import parse, render
 from runbooks.plan import PlannedCell
-from runbooks.survey import KeyHistory, ObjectVersion
+from runbooks.survey import LOCAL, KeyHistory, ObjectVersion
 
 Readers = Callable[[str, str], ObjectReader]
 """Opens what can read a bucket and prefix."""
@@ -80,8 +80,14 @@ class Outputs:
 
 
 def place(url: str) -> tuple[str, str]:
-    """Bucket and prefix of ``s3://bucket/prefix/``. Raises ConfigError where no such place is known."""
-    bucket, _, prefix = url.removeprefix("s3://").partition("/")
-    if not url.startswith("s3://") or not bucket or not prefix.endswith("/"):
+    """Bucket (or ``LOCAL``) and prefix of ``s3://bucket/prefix/`` or ``file:///folder/``.
+
+    Raises ConfigError where no such place is known.
+    """
+    if url.startswith("file:///"):
+        bucket, prefix = LOCAL, url.removeprefix("file:///")
+    else:
+        bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    if not url.startswith(("s3://", "file:///")) or not bucket or not prefix.endswith("/"):
         raise ConfigError(f"It is not known where this data lies: {url or 'no place'!r}", "declare its location in incident.toml")
     return bucket, prefix

@@ -12,7 +12,7 @@ from incident.report import Problem, Report, printable
 from incident.sizes import render_size
 from lineage.timestamps import render
 from runbooks.consents import Consents, blocking
-from runbooks.plan import Plan, RunJob
+from runbooks.plan import Plan, RunJob, place_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -34,7 +34,7 @@ def plan_data(plan: Plan, created_at: int) -> dict[str, Any]:
         "cells": [{"cell": str(cell), "url": cell.url, "leaves": cell.leaves} for cell in plan.cells],
         "refused": [{"what": one.what, "why": one.why, "code": one.code} for one in plan.refused],
         "warnings": list(plan.warnings),
-        "sample": [f"s3://{action.bucket}/{action.key}" for action in objects[:SAMPLE]],
+        "sample": [place_of(action) for action in objects[:SAMPLE]],
     }
 
 

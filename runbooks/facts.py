@@ -9,7 +9,7 @@ from lineage.attempts import Cell
 from lineage.blast_radius import BlastRadius, ReachedCell
 from lineage.datasets import DatasetId, JobId
 from runbooks.consents import Consents, over_caps
-from runbooks.plan import ObjectAction, Phase, Plan, PlannedCell, Refusal
+from runbooks.plan import DataAction, Phase, Plan, PlannedCell, Refusal
 from runbooks.survey import BucketState, CellSurvey, ObjectVersion, Target
 from runbooks.targets import inside, table_format
 
@@ -49,8 +49,9 @@ class Draft:
     """One cell's part of a plan."""
 
     planned: PlannedCell
-    actions: tuple[ObjectAction, ...]
-    bucket: BucketState
+    actions: tuple[DataAction, ...]
+    bucket: BucketState | None
+    """None where nothing in a bucket is touched."""
 
 
 def assembled(
@@ -65,7 +66,7 @@ def assembled(
         actions=actions,
         cells=tuple(draft.planned for draft in drafts),
         previous=facts.previous,
-        buckets=tuple(sorted({draft.bucket.terms for draft in drafts})),
+        buckets=tuple(sorted({draft.bucket.terms for draft in drafts if draft.bucket is not None})),
         refused=(*refused, *over_caps(len(actions), sum(action.size for action in actions), consents)),
         warnings=tuple(warnings),
     )

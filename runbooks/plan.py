@@ -15,7 +15,7 @@ import rfc8785
 from lineage.attempts import Cell
 from lineage.datasets import DatasetId
 from lineage.partitions import parse_partition
-from runbooks.survey import Terms
+from runbooks.survey import Target, Terms
 
 Phase = Literal["revert", "purge", "backfill", "undo"]
 
@@ -102,14 +102,111 @@ class RunJob:
     op: Literal["run-job"] = "run-job"
 
 
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """Move an object that has no versions into quarantine: copy if absent, verify, then delete on condition.
+
+    For unversioned buckets, ``null`` versions and local directories. ``to``: the URL that its copy gets. Undone by BringBack.
+    """
+
+    bucket: str
+    key: str
+    requires: Requirement
+    size: int
+    cell: str
+    to: str
+    last_modified: int = 0
+    storage_class: str = "STANDARD"
+    writers_stopped: bool = False
+    """The operator's word stands in for a condition that the server does not honour."""
+    op: Literal["set-aside"] = "set-aside"
+
+
+@dataclass(frozen=True, slots=True)
+class BringBack:
+    """Copy a kept object to a key that is absent: from quarantine (undo), or from a kept copy (revert).
+
+    ``source``: URL of the kept object, with its ETag. Undone by SetAside.
+    """
+
+    bucket: str
+    key: str
+    source: str
+    source_etag: str
+    size: int
+    cell: str
+    storage_class: str = "STANDARD"
+    writers_stopped: bool = False
+    op: Literal["bring-back"] = "bring-back"
+
+
+@dataclass(frozen=True, slots=True)
+class SwapPointer:
+    """Point what serves at another version by compare-and-swap. ``kind`` names the pointer's protocol; undone by the reverse.
+
+    ``requires``: the state of the pointer as planned (ETag or version id of its object, or the catalogue's version of it).
+    ``old`` and ``new`` are the values as the protocol writes them; None: it is absent.
+    """
+
+    kind: str
+    pointer: str
+    requires: Requirement
+    old: str | None
+    new: str | None
+    cell: str
+    size: int = 0
+    op: Literal["swap-pointer"] = "swap-pointer"
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeTable:
+    """Change a table through its format's library, on condition of its current snapshot or version.
+
+    ``change``: "revert" to ``target``, "delete" the rows of ``where``, or "restore" ``target`` (undo). ``requires`` and ``target``
+    are snapshot ids (Iceberg) or versions (Delta) as text. ``keep``: the tag that protects the former state from expiry.
+    """
+
+    format: str
+    table: str
+    change: Literal["revert", "delete", "restore"]
+    requires: str
+    target: str
+    cell: str
+    where: str = ""
+    keep: str = ""
+    size: int = 0
+    op: Literal["change-table"] = "change-table"
+
+
 ObjectAction = PutMarker | CopyVersion | RemoveMarkers | RemoveOwn
-Action = ObjectAction | RunJob
+AsideAction = SetAside | BringBack
+DataAction = ObjectAction | AsideAction | SwapPointer | ChangeTable
+"""What changes data; all have a cell and a size in bytes."""
+Action = DataAction | RunJob
+
+
+def place_of(action: Action) -> str:
+    """What an action acts on, by the name that people know it by."""
+    match action:
+        case RunJob():
+            return action.job
+        case SwapPointer():
+            return action.pointer
+        case ChangeTable():
+            return action.table
+        case _:
+            return Target(action.bucket, action.key).url
+
 
 _ACTIONS: dict[str, type[Any]] = {
     "put-marker": PutMarker,
     "copy-version": CopyVersion,
     "remove-markers": RemoveMarkers,
     "remove-own": RemoveOwn,
+    "set-aside": SetAside,
+    "bring-back": BringBack,
+    "swap-pointer": SwapPointer,
+    "change-table": ChangeTable,
     "run-job": RunJob,
 }
 

@@ -87,7 +87,7 @@ def _draft(reached: ReachedCell, survey: CellSurvey, skew: int, before: int | No
             return Refusal(name, f"{second.why}, also with --before", "undecidable")
     leaves: Literal["data", "nothing"] = "data" if any(good is not None for _, good in states) else "nothing"
     planned = PlannedCell.of(reached.cell, leaves, survey.target.url)
-    actions = []
+    actions: list[ObjectAction] = []
     for history, good in states:
         action = _action(survey.target.bucket, str(planned), history, good)
         if isinstance(action, Refusal):
@@ -96,7 +96,8 @@ def _draft(reached: ReachedCell, survey: CellSurvey, skew: int, before: int | No
             actions.append(action)
     acted = {action.key for action in actions}
     planned = replace(planned, rest=rest(history for history in survey.keys if history.key not in acted))
-    return Draft(planned, tuple(sorted(actions, key=_turn)), survey.bucket)
+    actions.sort(key=_turn)
+    return Draft(planned, tuple(actions), survey.bucket)
 
 
 def _cut(survey: CellSurvey) -> int:

@@ -19,16 +19,20 @@ _TOLERANCE = 5 * SECOND
 """Servers tell whole seconds, and an answer takes its time."""
 
 
+LOCAL = "file:"
+"""Stands for the bucket of local files, whose keys are absolute paths without the first ``/``. No S3 bucket can have this name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a cell lies: a bucket and a non-empty prefix that ends at a ``/``."""
+    """Where a cell lies: a bucket (or ``LOCAL``) and a non-empty prefix that ends at a ``/``."""
 
     bucket: str
     prefix: str
 
     @property
     def url(self) -> str:
-        return f"s3://{self.bucket}/{self.prefix}"
+        return f"file:///{self.prefix}" if self.bucket == LOCAL else f"s3://{self.bucket}/{self.prefix}"
 
 
 @dataclass(frozen=True, slots=True)

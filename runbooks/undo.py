@@ -13,8 +13,11 @@ from typing import Literal
 
 from runbooks.consents import Consents, names
 from runbooks.plan import (
+    Action,
+    BringBack,
+    ChangeTable,
     CopyVersion,
-    ObjectAction,
+    DataAction,
     Plan,
     PlannedCell,
     PutMarker,
@@ -22,10 +25,13 @@ from runbooks.plan import (
     RemoveMarkers,
     RemoveOwn,
     Requirement,
-    RunJob,
+    SetAside,
+    SwapPointer,
+    place_of,
 )
 from runbooks.survey import BucketState, KeyHistory, rest
 
+_VERSIONED = (PutMarker, CopyVersion, RemoveMarkers, RemoveOwn)
 Current = Mapping[str, Sequence[KeyHistory]]
 """A planned cell's name → all keys under its place now."""
 
@@ -38,8 +44,11 @@ def plan_undo(
     *,
     consents: Consents,
     previous: str | None,
+    places: Mapping[str, Requirement] | None = None,
 ) -> Plan:
     """The inverse of what ``target`` did. Pure; nothing it did not record as done is touched.
+
+    ``done``: what each done action made, by index. ``places``: what pointers and tables are at now, by ``place_of``.
 
     A job may write under names of its own. So each cell is looked at as a whole: what lies there and was not there when the
     plan was made counts as written again, like an object that we acted on and that changed.
@@ -49,20 +58,20 @@ def plan_undo(
     if target.phase not in {"revert", "purge"}:
         refusals.append(Refusal(target.id, f"a {target.phase} cannot be undone", "empty"))
     stuck = {state.bucket for state in buckets if state.versioning != "Enabled"}
-    by_cell: dict[str, list[tuple[ObjectAction, ObjectAction | None]]] = {}
+    by_cell: dict[str, list[tuple[DataAction, DataAction | None]]] = {}
     now = {(name, history.key): history for name, histories in current.items() for history in histories}
     for _, action, made in reversed(_done(target, done)):
-        inverse = _inverse(action, made, now.get((action.cell, action.key)))
+        inverse = _inverse(action, made, now, places or {})
         by_cell.setdefault(action.cell, []).append((action, inverse))
     cells: list[PlannedCell] = []
-    actions: list[ObjectAction] = []
+    actions: list[DataAction] = []
     for cell in reversed(target.cells):
         pairs = by_cell.get(str(cell), [])
         inverses = [inverse for _, inverse in pairs if inverse is not None]
         again = len(pairs) - len(inverses)
-        known = {action.key for action in target.actions if not isinstance(action, RunJob) and action.cell == str(cell)}
+        known = _keys(target.actions, str(cell))
         strays = rest(one for one in current.get(str(cell), ()) if one.key not in known) != cell.rest
-        if any(action.bucket in stuck for action, _ in pairs):
+        if any(isinstance(action, _VERSIONED) and action.bucket in stuck for action, _ in pairs):
             refusals.append(Refusal(str(cell), "the versioning of its bucket is not Enabled any more", "unversioned"))
             continue
         if pairs and not inverses:
@@ -77,7 +86,7 @@ def plan_undo(
             warnings.append(f"{cell}: {why} (included by name)")
         actions += inverses
         unfinished = len(pairs) < sum(not _foreign(action, cell) for action in target.actions)
-        left = {action.key for action in inverses}
+        left = _keys(inverses, str(cell))
         beside = rest(one for one in current.get(str(cell), ()) if one.key not in left)
         planned = _planned(cell, [action for action, _ in pairs], partial=bool(again) or strays or unfinished)
         cells.append(replace(planned, rest=beside))
@@ -89,19 +98,31 @@ def plan_undo(
         cells=tuple(cells),
         previous=previous,
         target=target.id,
-        buckets=tuple(sorted(state.terms for state in buckets if any(action.bucket == state.bucket for action in actions))),
+        buckets=tuple(
+            sorted(state.terms for state in buckets if any(getattr(action, "bucket", None) == state.bucket for action in actions))
+        ),
         refused=tuple(refusals),
         warnings=tuple(warnings),
     )
 
 
-def _done(target: Plan, done: Mapping[int, str | None]) -> list[tuple[int, ObjectAction, str | None]]:
-    undoable = (PutMarker, CopyVersion, RemoveMarkers)
+def _keys(actions: Sequence[Action], cell: str) -> set[str]:
+    """The keys that the actions of a cell are on."""
+    with_keys = (*_VERSIONED, SetAside, BringBack)
+    return {action.key for action in actions if isinstance(action, with_keys) and action.cell == cell}
+
+
+def _done(target: Plan, done: Mapping[int, str | None]) -> list[tuple[int, DataAction, str | None]]:
+    undoable = (PutMarker, CopyVersion, RemoveMarkers, SwapPointer, ChangeTable)
     return [(at, action, done[at]) for at, action in enumerate(target.actions) if at in done and isinstance(action, undoable)]
 
 
-def _inverse(action: ObjectAction, made: str | None, now: KeyHistory | None) -> ObjectAction | None:
+def _inverse(
+    action: DataAction, made: str | None, keys: Mapping[tuple[str, str], KeyHistory], places: Mapping[str, Requirement]
+) -> DataAction | None:
     """What takes an action back; None where ours is no longer on top, so that there is nothing of ours to see."""
+    now = keys.get((action.cell, action.key)) if isinstance(action, _VERSIONED) else None
+    there = places.get(place_of(action))
     match action:
         case PutMarker() | CopyVersion():
             if now is None or made is None or now.top.version_id != made:
@@ -118,6 +139,14 @@ def _inverse(action: ObjectAction, made: str | None, now: KeyHistory | None) -> 
             if now is None or now.top.version_id != action.uncovers:
                 return None
             return PutMarker(action.bucket, action.key, Requirement(action.uncovers, now.top.etag), action.size, action.cell)
+        case SwapPointer():
+            if there is None or made is None or there.version_id != made:
+                return None
+            return replace(action, requires=there, old=action.new, new=action.old)
+        case ChangeTable():
+            if there is None or made is None or there.version_id != made:
+                return None
+            return replace(action, change="restore", requires=made, target=action.requires, where="")
         case _:
             return None
 
@@ -126,9 +155,11 @@ def _foreign(action: object, cell: PlannedCell) -> bool:
     return getattr(action, "cell", None) != str(cell)
 
 
-def _planned(cell: PlannedCell, actions: Sequence[ObjectAction], *, partial: bool) -> PlannedCell:
+def _planned(cell: PlannedCell, actions: Sequence[DataAction], *, partial: bool) -> PlannedCell:
     """Where every key was absent before we acted, absence is what an undo brings back."""
-    absent = bool(actions) and cell.leaves == "data" and all(action.requires.is_marker for action in actions)
+    versioned = [action for action in actions if isinstance(action, _VERSIONED)]
+    covered = [action for action in versioned if action.requires.is_marker]
+    absent = bool(actions) and cell.leaves == "data" and len(covered) == len(actions)
     leaves: Literal["nothing", "data"] = "nothing" if absent else "data"
     if not actions:
         leaves = cell.leaves

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from incident.errors import StorageUnreachable
 from incident.executor import Applied, apply, interrupted, last_applied, resume
 from incident.journal import read_journal
-from incident.object_actions import ObjectActions
+from incident.object_actions import KINDS, ObjectActions
+from incident.plan_actions import PlanActions
 from incident.storage.memory import MemoryStore
 from incident.storage.port import Marked, ObjectStore, Removed
 from incident.surveys import Surveyor
@@ -121,8 +122,9 @@ class World:
             return resume(self, plan, self.performer(plan, None), clock=lambda: self.store.now, actor={"name": "t"})
         return self.apply(plan)
 
-    def performer(self, plan: Plan, store: ObjectStore | None) -> ObjectActions:
-        return ObjectActions(plan, lambda _bucket, _prefix: store or self.store, lambda: self.store.now, workers=1)
+    def performer(self, plan: Plan, store: ObjectStore | None) -> PlanActions:
+        objects = ObjectActions(plan, lambda _bucket, _prefix: store or self.store, lambda: self.store.now, workers=1)
+        return PlanActions(plan, dict.fromkeys(KINDS, objects), lambda: self.store.now)
 
 
 class Plans:

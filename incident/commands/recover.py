@@ -13,8 +13,9 @@ from incident.executor import Applied, apply, interrupted, last_applied, require
 from incident.executor import resume as finish
 from incident.home import IncidentFolder
 from incident.journal import read_journal
-from incident.object_actions import ObjectActions
+from incident.object_actions import KINDS, ObjectActions
 from incident.outputs import place
+from incident.plan_actions import PlanActions
 from incident.plan_options import PlanOptions
 from incident.plan_report import show_applied, show_plan
 from incident.radius import Fresh, fresh_radius
@@ -218,8 +219,9 @@ def _told(folder: IncidentFolder, plan: Plan, applied: Applied) -> Report:
     return show_applied(folder, plan, applied, following)
 
 
-def _performer(context: Context, plan: Plan) -> ObjectActions:
-    return ObjectActions(plan, lambda bucket, prefix: open_store(context.config, bucket, prefix), context.now)
+def _performer(context: Context, plan: Plan) -> PlanActions:
+    objects = ObjectActions(plan, lambda bucket, prefix: open_store(context.config, bucket, prefix), context.now)
+    return PlanActions(plan, dict.fromkeys(KINDS, objects), context.now)
 
 
 def _current(context: Context, cells: Sequence[PlannedCell]) -> tuple[Current, list[BucketState]]:
