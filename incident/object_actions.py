@@ -148,20 +148,18 @@ class ObjectActions:
         Raises ConfigError when it is not even the planned server's bucket and something is to be settled: no other can tell.
         """
         now = store.state(bucket)
-        known = [terms for terms in self._plan.buckets if terms[0] == bucket]
+        known = [terms for terms in self._plan.buckets if terms.bucket == bucket]
         if now.terms in known and now.versioning == "Enabled":
             return ""
         if not known:
             return f"{bucket} is not in the plan"
-        planned = next((terms for terms in known if terms[2] == now.terms[2]), known[0])
-        if now.terms[2] != planned[2]:
-            why = f"the plan is for {bucket} of {planned[2] or 'another server'}, and [[storage]] now leads to {now.terms[2]}"
+        planned = next((terms for terms in known if terms.server == now.server), known[0])
+        if now.server != planned.server:
+            why = f"the plan is for {bucket} of {planned.server or 'another server'}, and [[storage]] now leads to {now.server}"
             if settling:
                 raise ConfigError(why, "set endpoint in [[storage]] back; then: incident resume", code="moved")
             return why
-        if now.terms[1] != planned[1] or now.versioning != "Enabled":
-            return f"versioning of {bucket} is {now.terms[1]}, planned was {planned[1]}"
-        return f"the lifecycle rules of {bucket} now expire covered versions: {now.terms[3]}; planned was {planned[3]}"
+        return planned.difference(now.terms) or f"{bucket}: versioning is {now.versioning}"
 
     def _settled(
         self, store: ObjectStore, journal: Journal, index: int, action: ObjectAction, found: KeyHistory | None

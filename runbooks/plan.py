@@ -284,7 +284,7 @@ class Plan:
             "previous": self.previous,
             "target": self.target,
             "cells": [asdict(cell) for cell in self.cells],
-            "buckets": [list(terms) for terms in self.buckets],
+            "buckets": [_plain(asdict(terms)) for terms in self.buckets],
             "actions": [_plain(asdict(action)) for action in self.actions],
         }
 
@@ -304,7 +304,7 @@ class Plan:
             cells=tuple(PlannedCell(**raw) for raw in body["cells"]),
             previous=body["previous"],
             target=body["target"],
-            buckets=tuple((name, state, server, expires) for name, state, server, expires in body["buckets"]),
+            buckets=tuple(Terms.of(one["bucket"], one["server"], dict(one["facts"])) for one in body["buckets"]),
             refused=refused,
             warnings=warnings,
         )

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 from lineage.attempts import Cell
 from lineage.timestamps import SECOND
 
 Versioning = Literal["Enabled", "Suspended", "Off"]
-Terms = tuple[str, str, str, str]
-"""A bucket's name, versioning, server and expiry, as a plan keeps them."""
-
 
 _TOLERANCE = 5 * SECOND
 """Servers tell whole seconds, and an answer takes its time."""
@@ -88,6 +85,29 @@ class Expiry:
     days: int
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Terms:
+    """What a plan relies on of a bucket: where it is, and what was true of it, each fact by its name, sorted.
+
+    ``server``: a bucket of the same name may be anybody's elsewhere.
+    """
+
+    bucket: str
+    server: str
+    facts: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, bucket: str, server: str, facts: Mapping[str, str]) -> Self:
+        return cls(bucket, server, tuple(sorted(facts.items())))
+
+    def difference(self, now: Self) -> str:
+        """What is not as it was planned, in words; empty when everything is. A fact on one side only counts as changed."""
+        then, is_now = dict(self.facts), dict(now.facts)
+        changed = [name for name in sorted(then | is_now) if then.get(name) != is_now.get(name)]
+        told = (f"{name} is {is_now.get(name, 'not told')}, planned was {then.get(name, 'not told')}" for name in changed)
+        return f"{self.bucket}: {'; '.join(told)}" if changed else ""
+
+
 @dataclass(frozen=True, slots=True)
 class BucketState:
     """What must be known of a bucket before anything in it is changed.
@@ -120,10 +140,13 @@ class BucketState:
 
     @property
     def terms(self) -> Terms:
-        """What a plan relies on: the bucket, its versioning, its server, and what may expire in it."""
+        """What a plan relies on; each fact is a name and words for people, and any change of one makes a plan stale."""
         rules = ", ".join(f"{one.days} days for {one.prefix or 'everything'}" for one in self.expiries)
-        expires = (rules or "nothing") if self.lifecycle_known else "unknown"
-        return self.bucket, f"{self.versioning}{', MFA delete' if self.mfa_delete else ''}", self.server, expires
+        facts = {
+            "versioning": f"{self.versioning}{', MFA delete' if self.mfa_delete else ''}",
+            "expiry of covered versions": (rules or "nothing") if self.lifecycle_known else "unknown",
+        }
+        return Terms.of(self.bucket, self.server, facts)
 
 
 @dataclass(frozen=True, slots=True)
