@@ -15,200 +15,49 @@ import rfc8785
 from lineage.attempts import Cell
 from lineage.datasets import DatasetId
 from lineage.partitions import parse_partition
-from runbooks.survey import Target, Terms
+from runbooks.actions import (
+    ACTIONS,
+    Action,
+    AsideAction,
+    BringBack,
+    ChangeTable,
+    CopyVersion,
+    DataAction,
+    ObjectAction,
+    PutMarker,
+    RemoveMarkers,
+    RemoveOwn,
+    Requirement,
+    RunJob,
+    SetAside,
+    SwapPointer,
+    place_of,
+)
+from runbooks.survey import Terms
+
+__all__ = [
+    "Action",
+    "AsideAction",
+    "BringBack",
+    "ChangeTable",
+    "CopyVersion",
+    "DataAction",
+    "ObjectAction",
+    "Phase",
+    "Plan",
+    "PlannedCell",
+    "PutMarker",
+    "Refusal",
+    "RemoveMarkers",
+    "RemoveOwn",
+    "Requirement",
+    "RunJob",
+    "SetAside",
+    "SwapPointer",
+    "place_of",
+]
 
 Phase = Literal["revert", "purge", "backfill", "undo"]
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """The top of a key's version list as planned. ``is_marker``: it is a delete marker, the key is absent."""
-
-    version_id: str
-    etag: str
-    is_marker: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PutMarker:
-    """Cover the current object with a delete marker. Every version stays. Undone by removing that marker by its version id."""
-
-    bucket: str
-    key: str
-    requires: Requirement
-    size: int
-    cell: str
-    op: Literal["put-marker"] = "put-marker"
-
-
-@dataclass(frozen=True, slots=True)
-class CopyVersion:
-    """Make an older version current by a server-side copy. Undone by removing the copy by its version id."""
-
-    bucket: str
-    key: str
-    requires: Requirement
-    source_version_id: str
-    source_etag: str
-    size: int
-    cell: str
-    storage_class: str = "STANDARD"
-    op: Literal["copy-version"] = "copy-version"
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveMarkers:
-    """Remove the delete markers above a good version, newest first. Undone by putting one marker back."""
-
-    bucket: str
-    key: str
-    requires: Requirement
-    version_ids: tuple[str, ...]
-    uncovers: str
-    uncovers_etag: str
-    size: int
-    cell: str
-    op: Literal["remove-markers"] = "remove-markers"
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveOwn:
-    """Undo: remove the one version (marker or copy) that we made, named by its id, uncovering the version beneath.
-
-    ``keeps``: the version that a copy was made from. It must still be there, or the copy would be the last of its bytes.
-    """
-
-    bucket: str
-    key: str
-    requires: Requirement
-    uncovers: str | None
-    size: int
-    cell: str
-    keeps: str | None = None
-    op: Literal["remove-own"] = "remove-own"
-
-
-@dataclass(frozen=True, slots=True)
-class RunJob:
-    """Backfill: have a job make cells again. ``start``/``end`` are RFC 3339, end exclusive, empty when unknown."""
-
-    job: str
-    partition: str
-    start: str
-    end: str
-    cells: tuple[str, ...]
-    wave: int
-    command: tuple[str, ...]
-    op: Literal["run-job"] = "run-job"
-
-
-@dataclass(frozen=True, slots=True)
-class SetAside:
-    """Move an object that has no versions into quarantine: copy if absent, verify, then delete on condition.
-
-    For unversioned buckets, ``null`` versions and local directories. ``to``: the URL that its copy gets. Undone by BringBack.
-    """
-
-    bucket: str
-    key: str
-    requires: Requirement
-    size: int
-    cell: str
-    to: str
-    last_modified: int = 0
-    storage_class: str = "STANDARD"
-    writers_stopped: bool = False
-    """The operator's word stands in for a condition that the server does not honour."""
-    op: Literal["set-aside"] = "set-aside"
-
-
-@dataclass(frozen=True, slots=True)
-class BringBack:
-    """Copy a kept object to a key that is absent: from quarantine (undo), or from a kept copy (revert).
-
-    ``source``: URL of the kept object, with its ETag. Undone by SetAside.
-    """
-
-    bucket: str
-    key: str
-    source: str
-    source_etag: str
-    size: int
-    cell: str
-    storage_class: str = "STANDARD"
-    writers_stopped: bool = False
-    op: Literal["bring-back"] = "bring-back"
-
-
-@dataclass(frozen=True, slots=True)
-class SwapPointer:
-    """Point what serves at another version by compare-and-swap. ``kind`` names the pointer's protocol; undone by the reverse.
-
-    ``requires``: the state of the pointer as planned (ETag or version id of its object, or the catalogue's version of it).
-    ``old`` and ``new`` are the values as the protocol writes them; None: it is absent.
-    """
-
-    kind: str
-    pointer: str
-    requires: Requirement
-    old: str | None
-    new: str | None
-    cell: str
-    size: int = 0
-    op: Literal["swap-pointer"] = "swap-pointer"
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeTable:
-    """Change a table through its format's library, on condition of its current snapshot or version.
-
-    ``change``: "revert" to ``target``, "delete" the rows of ``where``, or "restore" ``target`` (undo). ``requires`` and ``target``
-    are snapshot ids (Iceberg) or versions (Delta) as text. ``keep``: the tag that protects the former state from expiry.
-    """
-
-    format: str
-    table: str
-    change: Literal["revert", "delete", "restore"]
-    requires: str
-    target: str
-    cell: str
-    where: str = ""
-    keep: str = ""
-    size: int = 0
-    op: Literal["change-table"] = "change-table"
-
-
-ObjectAction = PutMarker | CopyVersion | RemoveMarkers | RemoveOwn
-AsideAction = SetAside | BringBack
-DataAction = ObjectAction | AsideAction | SwapPointer | ChangeTable
-"""What changes data; all have a cell and a size in bytes."""
-Action = DataAction | RunJob
-
-
-def place_of(action: Action) -> str:
-    """What an action acts on, by the name that people know it by."""
-    match action:
-        case RunJob():
-            return action.job
-        case SwapPointer():
-            return action.pointer
-        case ChangeTable():
-            return action.table
-        case _:
-            return Target(action.bucket, action.key).url
-
-
-_ACTIONS: dict[str, type[Any]] = {
-    "put-marker": PutMarker,
-    "copy-version": CopyVersion,
-    "remove-markers": RemoveMarkers,
-    "remove-own": RemoveOwn,
-    "set-aside": SetAside,
-    "bring-back": BringBack,
-    "swap-pointer": SwapPointer,
-    "change-table": ChangeTable,
-    "run-job": RunJob,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,5 +169,5 @@ def _action(raw: dict[str, Any]) -> Action:
     fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
     if "requires" in fields:
         fields["requires"] = Requirement(**fields["requires"])
-    made: Action = _ACTIONS[fields["op"]](**fields)
+    made: Action = ACTIONS[fields["op"]](**fields)
     return made
