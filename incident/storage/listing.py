@@ -106,7 +106,7 @@ def _entry(is_marker: bool, fields: dict[str, str], encoded: bool) -> Entry:
 
 def histories(pages: Iterable[Page]) -> Iterator[KeyHistory]:
     """Each key's versions newest first, put together over page boundaries."""
-    tagged = ((entry, page.interleaved) for page in pages for entry in _by_key(page.entries))
+    tagged = ((entry, told) for page in pages for told in (page.interleaved,) for entry in _by_key(page.entries))
     for key, group in groupby(tagged, key=lambda pair: pair[0].key):
         found = list(group)
         yield ordered(key, [entry for entry, _ in found], trusted=all(interleaved for _, interleaved in found))
