@@ -136,7 +136,7 @@ class SwapPointer:
     """Point what serves at another version by compare-and-swap. ``kind`` names the pointer's protocol; undone by the reverse.
 
     ``requires``: the state of the pointer as planned (ETag or version id of its object, or the catalogue's version of it).
-    ``old`` and ``new`` are the values as the protocol writes them; None: it is absent.
+    ``old`` and ``new`` are the values as the protocol writes them; None: it is absent. ``told``: who says that ``new`` is good.
     """
 
     kind: str
@@ -145,8 +145,17 @@ class SwapPointer:
     old: str | None
     new: str | None
     cell: str
+    told: str = ""
+    writers_stopped: bool = False
+    """The operator's word stands in for a condition that the pointer's server does not honour."""
     size: int = 0
     op: Literal["swap-pointer"] = "swap-pointer"
+
+    @property
+    def bucket(self) -> str:
+        """The bucket that the pointer's object lies in; empty where it lies in none."""
+        scheme, _, rest = self.pointer.partition("://")
+        return rest.partition("/")[0] if scheme == "s3" else ""
 
 
 @dataclass(frozen=True, slots=True)

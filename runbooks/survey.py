@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from lineage.attempts import Cell
@@ -167,3 +167,65 @@ class CellSurvey:
     def objects(self) -> tuple[ObjectVersion, ...]:
         """The current objects."""
         return tuple(key.current for key in self.keys if key.current is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class PointerVersion:
+    """What a pointer held at one time. ``value`` as its kind writes it; None: it was absent.
+
+    ``version_id`` and ``etag`` identify the state as the kind says. ``written`` in nanoseconds UTC, by the storage's clock.
+    ``beside``: a fingerprint of what stands in the same object beside the value.
+    """
+
+    value: str | None
+    version_id: str
+    etag: str
+    written: int
+    beside: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """What a pointed-at place shares with a dirty cell: the newest write there (0: nothing is current), in nanoseconds UTC."""
+
+    cell: Cell
+    newest: int
+
+
+@dataclass(frozen=True, slots=True)
+class PointedAt:
+    """What lies where a value points. ``urls`` empty: nobody can say where that is.
+
+    ``objects``: how many are current. ``missing``: those of the urls where nothing is. ``lost``: when an object there was last
+    deleted, in nanoseconds UTC; 0 for never, or where no versions are kept.
+    """
+
+    urls: tuple[str, ...]
+    objects: int = 0
+    missing: tuple[str, ...] = ()
+    overlaps: tuple[Overlap, ...] = ()
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PointerSurvey:
+    """A pointer through which a dataset is served, as found.
+
+    ``past``: what it held before, newest first; empty where nothing is kept. ``ordered``: the order of one moment is certain.
+    ``targets``: what was looked at, by value. ``candidates``: what it might rightly hold, in people's words, by lineage.
+    ``cut``: to what the storage cuts its times, nanoseconds. ``degraded``: which promise cannot be kept. ``named``: the value
+    that the operator gave for it. ``absence``: being absent is one of its states, and not an outage.
+    """
+
+    kind: str
+    pointer: str
+    now: PointerVersion
+    past: tuple[PointerVersion, ...] = ()
+    ordered: bool = True
+    targets: Mapping[str, PointedAt] = field(default_factory=dict)
+    candidates: tuple[str, ...] = ()
+    cut: int = SECOND
+    degraded: str = ""
+    named: str | None = None
+    absence: bool = False
+    bucket: BucketState | None = None
