@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from lineage.attempts import Cell
-from lineage.datasets import DatasetId
+from lineage.datasets import DatasetId, normalise
 from lineage.declarations import DatasetRule, Declarations
 from lineage.layouts import Layout
 from lineage.partitions import parse_partition
 from runbooks.plan import Refusal
-from runbooks.survey import Target
+from runbooks.survey import LOCAL, Target
 from runbooks.targets import inside, locate, table_format
 
 ORDERS = DatasetId("s3://lake", "clean/orders")
@@ -55,7 +55,12 @@ def test_an_unpartitioned_dataset_is_its_folder() -> None:
         (at("dt=2026-11"), declared(partition=DAILY), "unknown-partition"),
         (at("dt=2026-11-15/country=se"), declared(partition=DAILY), "unknown-partition"),
         (at("dt=2026-11-15", DatasetId("postgres://db", "public.t")), declared(partition=DAILY), "no-mapping"),
-        (at("dt=2026-11-15"), declared(partition=DAILY, location="file:/data/x"), "no-mapping"),
+        (at("dt=2026-11-15"), declared(partition=DAILY, location="file:data/x"), "no-mapping"),
+        (at("dt=2026-11-15"), declared(partition=DAILY, location="file://data/x"), "no-mapping"),
+        (at("dt=2026-11-15"), declared(partition=DAILY, location="file:///data/../x"), "no-mapping"),
+        (at("dt=2026-11-15"), declared(partition=DAILY, location="file:///data/%FF"), "no-mapping"),
+        (at("dt=2026-11-15", DatasetId("file", "/data/a%20b")), declared(partition=DAILY), "no-mapping"),
+        (at("*"), declared(partition=False, location="file:///"), "bucket-root"),
         (at("dt=2026-11-15"), declared(partition=DAILY, location="lake/clean"), "no-mapping"),
         (at("dt=2026-11-15"), declared(partition=DAILY, protected=True), "protected"),
         (at("dt=2026-11-15"), declared(partition=DAILY, format="iceberg"), "table-format"),
@@ -70,6 +75,20 @@ def test_absence_is_never_permission(cell: Cell, rules: Declarations, code: str)
     assert isinstance(found, Refusal)
     assert found.code == code
     assert found.what == str(cell)
+
+
+@pytest.mark.parametrize("location", ["file:/data/x y", "file:///data//x%20y/", "FILE://localhost/data/x%20y"])
+def test_a_local_location_is_an_absolute_path_escaped_as_a_url(location: str) -> None:
+    target = locate(at("dt=2026-11-15"), declared(partition=DAILY, location=location))
+    assert target == Target(LOCAL, "data/x y/dt=2026-11-15/")
+    assert isinstance(target, Target)
+    assert target.url == "file:///data/x y/dt=2026-11-15/"
+
+
+def test_a_dataset_named_by_its_path_lies_there() -> None:
+    assert locate(at("*"), declared(), deleting=True) == Target("lake", "clean/orders/")
+    for name in (normalise("file", "/data/x y"), normalise("file:/", "data/x y"), normalise("ns", "file:///data/x y")):
+        assert locate(at("dt=2026-11-15", name), declared(partition=DAILY)) == Target(LOCAL, "data/x y/dt=2026-11-15/"), name
 
 
 def test_protection_forbids_deleting_and_not_bringing_back() -> None:
