@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from incident.config_file import ConfigFile
-from incident.config_rules import OrchestratorRule, Policy, StorageRule
+from incident.config_rules import CatalogRule, OrchestratorRule, Policy, StorageRule
 from lineage.datasets import JobId
 from lineage.declarations import Declarations
 
-__all__ = ["NAME", "Config", "OrchestratorRule", "Policy", "StorageRule", "find", "load", "user_file"]
+__all__ = ["NAME", "CatalogRule", "Config", "OrchestratorRule", "Policy", "StorageRule", "find", "load", "user_file"]
 
 NAME = "incident.toml"
 
@@ -30,12 +30,17 @@ class Config:
     sources: tuple[str, ...] = ()
     storages: tuple[StorageRule, ...] = ()
     orchestrators: tuple[OrchestratorRule, ...] = ()
+    catalogs: tuple[CatalogRule, ...] = ()
     policy: Policy = field(default_factory=Policy)
     home_url: str | None = None
 
     def storage_for(self, bucket: str, prefix: str = "") -> StorageRule | None:
         """The first rule that covers a prefix of a bucket."""
         return next((rule for rule in self.storages if rule.covers(bucket, prefix)), None)
+
+    def catalog(self, name: str) -> CatalogRule | None:
+        """The catalog of that name; the project's file comes before the user's."""
+        return next((rule for rule in self.catalogs if rule.name == name), None)
 
     def orchestrator_for(self, job: JobId) -> OrchestratorRule | None:
         """The first rule whose glob matches NAMESPACE/NAME."""
@@ -82,6 +87,7 @@ def _merge(path: Path | None, layers: list[ConfigFile]) -> Config:
         sources=next((layer.sources for layer in strongest if layer.sources is not None), ()),
         storages=tuple(rule for layer in strongest for rule in layer.storages),
         orchestrators=tuple(rule for layer in strongest for rule in layer.orchestrators),
+        catalogs=tuple(rule for layer in strongest for rule in layer.catalogs),
         policy=Policy(**policy),
         home_url=next((layer.home_url for layer in strongest if layer.home_url is not None), None),
     )

@@ -35,6 +35,20 @@ EXAMPLE = """\
 # format = "objects"                      # objects | iceberg | delta
 
 # [[dataset]]
+# match = "warehouse/events"
+# format = "iceberg"                      # changed through its catalog, never file by file
+# catalog = "prod"
+# table = "db.events"
+
+# How an Iceberg catalog is reached; what is not said here, secrets above all, comes from pyiceberg's own configuration.
+# [[catalog]]
+# name = "prod"
+# type = "rest"                           # sql | rest | glue | hive
+# uri = "https://catalog.example.org"
+# warehouse = "s3://lake/warehouse"
+# properties = { "s3.region" = "eu-north-1" }
+
+# [[dataset]]
 # match = "s3://lake/ledger*"
 # protected = true                        # never deleted from
 

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from incident.config_rules import OrchestratorRule, StorageRule
+from incident.config_rules import CatalogRule, OrchestratorRule, StorageRule
 from incident.config_table import Table
 from incident.errors import ConfigError
 from incident.sizes import parse_size
@@ -20,6 +20,8 @@ from lineage.timestamps import SECOND
 from lineage.windows import Window
 from lineage.zones import zone
 
+CATALOGS = ("sql", "rest", "glue", "hive")
+_SECRET = re.compile(r"secret|password|credential|token|access-key", re.IGNORECASE)
 KINDS = ("command", "luigi", "airflow", "dagster", "dbt")
 
 
@@ -42,6 +44,7 @@ class ConfigFile:
             _check_layout(table, rule, self.datasets)
         self.edges = [_edge(table) for table in root.subtables("edge")]
         self.orchestrators = [_orchestrator(table) for table in root.subtables("orchestrator")]
+        self.catalogs = [self._catalog(table) for table in root.subtables("catalog")]
         self.policy = _policy(root.subtable("policy"))
         home = root.subtable("home")
         url = home.text("url")
@@ -54,6 +57,24 @@ class ConfigFile:
         table.finish()
         self.sources = None if sources is None else tuple(self._place(one) for one in sources)
         self.skew = None if skew is None else round(skew * SECOND)
+
+    def _catalog(self, table: Table) -> CatalogRule:
+        name, kind = table.required("name"), table.text("type", choices=CATALOGS)
+        said = {"type": kind, "uri": table.text("uri"), "warehouse": table.text("warehouse")}
+        further = table.anything("properties") or {}
+        if not isinstance(further, dict) or not all(isinstance(value, str) for value in further.values()):
+            raise table.error("properties", 'must be a table of texts, such as { "s3.endpoint" = "http://127.0.0.1:9000" }')
+        elsewhere = "put it into ~/.pyiceberg.yaml or the environment"
+        if secret := next((key for key in further if _SECRET.search(key)), None):
+            raise table.error("properties", f"{secret!r} is a secret, which does not belong here", elsewhere)
+        if re.search(r"://[^/@]*:[^/@]+@", said["uri"] or ""):
+            raise table.error("uri", "holds a password, which does not belong here", elsewhere)
+        table.finish()
+        if kind is not None and said["uri"] is None and kind in {"sql", "rest", "hive"}:
+            raise table.error("uri", f"is missing; a catalog of type {kind} has one")
+        if kind == "sql" and (uri := said["uri"] or "").startswith("sqlite:///") and not uri.startswith("sqlite:////"):
+            said["uri"] = f"sqlite:///{self._place(uri.removeprefix('sqlite:///'))}"
+        return CatalogRule(name, tuple(sorted({**further, **{key: value for key, value in said.items() if value}}.items())))
 
     def _place(self, text: str) -> str:
         """Plain paths are relative to the file that names them; URLs stay as they are."""
@@ -130,6 +151,8 @@ def _dataset(table: Table) -> DatasetRule:
         protected=table.flag("protected"),
         format=table.text("format", choices=("objects", "iceberg", "delta")),
         pointer=pointer,
+        table=table.text("table"),
+        catalog=table.text("catalog"),
     )
     table.finish()
     return rule

@@ -21,6 +21,14 @@ class StorageRule:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogRule:
+    """One ``[[catalog]]``: how pyiceberg reaches an Iceberg catalog; its own configuration says the rest."""
+
+    name: str
+    properties: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class OrchestratorRule:
     """One ``[[orchestrator]]``: who makes the cells of the jobs that match."""
 

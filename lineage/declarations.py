@@ -35,6 +35,9 @@ class DatasetRule:
     protected: bool | None = None
     format: str | None = None
     pointer: str | None = None
+    table: str | None = None
+    """An Iceberg table's name in its catalog."""
+    catalog: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

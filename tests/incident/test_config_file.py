@@ -168,9 +168,9 @@ def test_the_users_file_is_the_lower_layer(tmp_path: Path) -> None:
 def test_the_written_example_holds_when_every_line_of_it_is_meant() -> None:
     meant = "\n".join(line[2:] if re.match(r"# (\[\[?\w+\]\]?|\w+ = )", line) else line for line in EXAMPLE.splitlines())
     config = _load(meant)
-    assert len(config.declarations.datasets) == 4
+    assert len(config.declarations.datasets) == 5
     assert len(config.declarations.edges) == 2
-    assert len(config.storages) == len(config.orchestrators) == 1
+    assert len(config.storages) == len(config.orchestrators) == len(config.catalogs) == 1
     assert config.policy == Policy(quarantine="s3://lake-quarantine/incident/")
     assert _load(EXAMPLE).sources == ()
 
@@ -248,6 +248,15 @@ BAD = [
     ("[[orchestrator]]\njobs = '*'\nkind = 'cron'", r":3: orchestrator\[0\]\.kind: must be one of command", "bad kind"),
     ("[[orchestrator]]\njobs = '*'\nkind = 'command'", r":1: orchestrator\[0\]\.command: is missing", "no command"),
     ("[[orchestrator]]\njobs = '*'\nkind = 'command'\ncommand = 'x'", r":4: orchestrator\[0\]\.command", "a text for a command"),
+    ("[[catalog]]\ntype = 'rest'", r":1: catalog\[0\]\.name: is missing", "no name of a catalog"),
+    ("[[catalog]]\nname = 'c'\ntype = 'csv'", r":3: catalog\[0\]\.type: must be one of sql", "a bad type of catalog"),
+    ("[[catalog]]\nname = 'c'\ntype = 'rest'", r":1: catalog\[0\]\.uri: is missing", "a catalog nowhere"),
+    ("[[catalog]]\nname = 'c'\nuri = 'pg://me:x@h/d'", r":3: catalog\[0\]\.uri: holds a password", "a password in an address"),
+    (
+        "[[catalog]]\nname = 'c'\nproperties = { 's3.secret-access-key' = 'x' }",
+        r":3: catalog\[0\]\.properties: 's3.secret-access-key' is a secret",
+        "a secret of a catalog",
+    ),
     ("[policy]\nmax_bytes = '1 TebiByte'", r":2: policy\.max_bytes: not a size", "a bad size"),
     ("[policy]\nmax_bytes = 1.5", r":2: policy\.max_bytes: must be a size", "a broken size"),
     ("[policy]\nmax_objects = -1", r":2: policy\.max_objects: must be a whole number", "a negative cap"),
