@@ -13,6 +13,9 @@ IncidentError (1)
     ├── BucketMissing (1)      no such bucket
     ├── ObjectMissing (1)      no such key or version
     ├── PreconditionFailed (1) a condition did not hold; nothing changed
+    ├── Archived (1)           its bytes cannot be read before it is restored from its storage class
+    ├── KeyNeeded (1)          its bytes cannot be read without its owner's key
+    ├── Retained (1)           it cannot be removed: Object Lock, a legal hold
     └── StorageUnreachable (1) no answer; whether the request had an effect is unknown
 """
 
@@ -102,6 +105,18 @@ class ObjectMissing(StorageError):
 
 class PreconditionFailed(StorageError):
     code = "precondition"
+
+
+class Archived(StorageError):
+    code = "archived"
+
+
+class KeyNeeded(StorageError):
+    code = "customer-key"
+
+
+class Retained(StorageError):
+    code = "retained"
 
 
 class StorageUnreachable(StorageError):

@@ -13,7 +13,7 @@ from incident.journal import read_journal
 from incident.object_actions import KINDS, ObjectActions
 from incident.plan_actions import PlanActions
 from incident.storage.memory import MemoryStore
-from incident.storage.port import Marked, ObjectStore, Removed
+from incident.storage.port import Described, Made, Marked, ObjectStore, Removed, Told, Upload
 from incident.surveys import Surveyor
 from lineage.attempts import Cell
 from lineage.blast_radius import BlastRadius, Reached, ReachedCell
@@ -203,8 +203,28 @@ class FailingStore:
         )
         return found
 
-    def copy_version(self, source: ObjectVersion, bucket: str, *, over: str | None) -> str:
-        found: str = self.fail.around(lambda: self.inner.copy_version(source, bucket, over=over), lambda: None)
+    def describe(self, bucket: str, key: str, version_id: str | None = None) -> Described:
+        found: Described = self.fail.around(lambda: self.inner.describe(bucket, key, version_id), lambda: None)
+        return found
+
+    def copy_version(self, source: ObjectVersion, bucket: str, *, over: str | None, told: Told | None = None) -> str:
+        found: str = self.fail.around(lambda: self.inner.copy_version(source, bucket, over=over, told=told), lambda: None)
+        return found
+
+    def copy_object(self, source: Described, bucket: str, key: str, *, over: str | None, told: Told | None = None) -> Made:
+        found: Made = self.fail.around(lambda: self.inner.copy_object(source, bucket, key, over=over, told=told), lambda: None)
+        return found
+
+    def put_object(self, bucket: str, key: str, data: bytes, *, over: str | None, like: Described | None = None) -> Made:
+        found: Made = self.fail.around(lambda: self.inner.put_object(bucket, key, data, over=over, like=like), lambda: None)
+        return found
+
+    def delete_object(self, bucket: str, key: str, *, if_match: str) -> str | None:
+        found: str | None = self.fail.around(lambda: self.inner.delete_object(bucket, key, if_match=if_match), lambda: None)
+        return found
+
+    def abort_upload(self, upload: Upload) -> bool:
+        found: bool = self.fail.around(lambda: self.inner.abort_upload(upload), lambda: None)
         return found
 
     def remove_version(self, bucket: str, key: str, version_id: str) -> None:
@@ -240,13 +260,13 @@ class Interfere(MemoryStore):
             self._once()
         return found
 
-    def copy_version(self, source: ObjectVersion, bucket: str, *, over: str | None) -> str:
+    def copy_version(self, source: ObjectVersion, bucket: str, *, over: str | None, told: Told | None = None) -> str:
         if not self._after:
             self._once()
         if not self._honours:
             found = self._inner.history(bucket, source.key)
             over = found.current.etag if found and found.current else None
-        made = self._inner.copy_version(source, bucket, over=over)
+        made = self._inner.copy_version(source, bucket, over=over, told=told)
         if self._after:
             self._once()
         return made

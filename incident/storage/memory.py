@@ -1,4 +1,7 @@
-"""A versioned store in memory, for tests: exact conditions, and a clock that only moves when told."""
+"""A store in memory, for tests: exact conditions, and a clock that only moves when told.
+
+Buckets keep versions as far as their state says.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from incident.errors import BucketMissing, ObjectMissing, PreconditionFailed
-from incident.storage.port import Marked, Removed
+from incident.storage.port import Described, Made, Marked, Removed, Told, Upload
 from lineage.timestamps import SECOND
 from runbooks.survey import BucketState, KeyHistory, ObjectVersion
 
@@ -36,25 +39,31 @@ class MemoryStore:
     def put(self, bucket: str, key: str, data: bytes, storage_class: str = "STANDARD") -> str:
         """A plain write by somebody else."""
         etag = f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
-        made = self._push(bucket, ObjectVersion(key, "", etag, len(data), 0, storage_class=storage_class))
-        self._bytes[made] = data
-        return made
+        return self._push(bucket, ObjectVersion(key, "", etag, len(data), 0, storage_class=storage_class), data)
 
     def delete(self, bucket: str, key: str) -> str:
-        """A plain deletion by somebody else."""
+        """A plain deletion by somebody else. Where no versions are kept nothing is left; else the id of the marker."""
+        if self.state(bucket).versioning == "Off":
+            with self._lock:
+                self._versions.pop((bucket, key), None)
+            return "null"
         return self._push(bucket, ObjectVersion(key, "", "", 0, 0, is_marker=True))
 
     def listing(self, bucket: str, prefix: str = "") -> dict[str, tuple[ObjectVersion, ...]]:
         return {found.key: found.versions for found in self.histories(bucket, prefix)}
 
-    def _push(self, bucket: str, version: ObjectVersion) -> str:
+    def _push(self, bucket: str, version: ObjectVersion, data: bytes = b"") -> str:
+        """A new version on top; where the bucket does not keep them it takes the place of the null version, which is lost."""
         with self._lock:
-            self.state(bucket)
+            kept = self.state(bucket).versioning == "Enabled"
             self._made += 1
-            made = f"v{self._made:06d}"
-            self._versions.setdefault((bucket, version.key), []).insert(
-                0, replace(version, version_id=made, last_modified=self.now)
-            )
+            made = f"v{self._made:06d}" if kept else "null"
+            versions = self._versions.setdefault((bucket, version.key), [])
+            if not kept:
+                versions[:] = [one for one in versions if one.version_id != "null"]
+            versions.insert(0, replace(version, version_id=made, last_modified=self.now))
+            if not version.is_marker:
+                self._bytes[_name(bucket, version.key, made)] = data
             return made
 
     # --- the reader -------------------------------------------------------------------------------------------------------
@@ -81,7 +90,14 @@ class MemoryStore:
         found = self._find(bucket, key, version_id)
         if found is None or found.is_marker:
             raise ObjectMissing(f"there is no such object or version: s3://{bucket}/{key}")
-        return self._bytes[found.version_id]
+        return self._bytes[_name(bucket, key, found.version_id)]
+
+    def describe(self, bucket: str, key: str, version_id: str | None = None) -> Described:
+        self.state(bucket)
+        found = self._find(bucket, key, version_id)
+        if found is None or found.is_marker:
+            raise ObjectMissing(f"there is no such object or version: s3://{bucket}/{key}")
+        return Described(bucket, key, found.version_id, found.etag, found.size, found.last_modified, found.storage_class)
 
     def list_keys(self, bucket: str, prefix: str) -> Iterator[str]:
         return (found.key for found in self.histories(bucket, prefix) if found.current)
@@ -102,17 +118,52 @@ class MemoryStore:
             return Marked(key, None, "NoSuchKey")
         return Marked(key, self.delete(bucket, key)) if top.etag == etag else Marked(key, None, "PreconditionFailed")
 
-    def copy_version(self, source: ObjectVersion, bucket: str, *, over: str | None) -> str:
+    def copy_version(self, source: ObjectVersion, bucket: str, *, over: str | None, told: Told | None = None) -> str:
         with self._lock:
-            found, top = self._find(bucket, source.key, source.version_id), self._find(bucket, source.key, None)
+            found = Described(bucket, source.key, source.version_id, source.etag, source.size, source.last_modified)
+            made = self.copy_object(found, bucket, source.key, over=over, told=told)
+            return made.version_id or "null"
+
+    def copy_object(self, source: Described, bucket: str, key: str, *, over: str | None, told: Told | None = None) -> Made:
+        del told  # there is no upload to tell of
+        with self._lock:
+            found = self._find(source.bucket, source.key, source.version_id)
             if found is None:
-                raise ObjectMissing(f"there is no such version: s3://{bucket}/{source.key}")
-            current = None if top is None or top.is_marker else top.etag
-            if found.etag != source.etag or current != over:
-                raise PreconditionFailed(f"s3://{bucket}/{source.key} is no longer what it was; nothing was changed")
-            made = self._push(bucket, found)
-            self._bytes[made] = self._bytes[found.version_id]
-            return made
+                raise ObjectMissing(f"there is no such version: s3://{source.bucket}/{source.key}")
+            if found.etag != source.etag:
+                raise PreconditionFailed(f"s3://{source.bucket}/{source.key} is no longer what it was; nothing was changed")
+            self._hold(bucket, key, over)
+            data = self._bytes[_name(source.bucket, source.key, found.version_id)]
+            return self._made_of(self._push(bucket, replace(found, key=key), data), found.etag, found.size)
+
+    def put_object(self, bucket: str, key: str, data: bytes, *, over: str | None, like: Described | None = None) -> Made:
+        with self._lock:
+            self._hold(bucket, key, over)
+            made = self.put(bucket, key, data, like.storage_class if like is not None else "STANDARD")
+            return self._made_of(made, self._versions[bucket, key][0].etag, len(data))
+
+    def delete_object(self, bucket: str, key: str, *, if_match: str) -> str | None:
+        with self._lock:
+            marked = self._mark(bucket, key, if_match)
+            if marked.error == "NoSuchKey":
+                raise ObjectMissing(f"there is no such object: s3://{bucket}/{key}")
+            if marked.error:
+                raise PreconditionFailed(f"s3://{bucket}/{key} is no longer what it was; nothing was changed")
+            return None if marked.marker == "null" else marked.marker
+
+    def abort_upload(self, upload: Upload) -> bool:
+        self.state(upload.bucket)
+        return False
+
+    def _hold(self, bucket: str, key: str, over: str | None) -> None:
+        """Raises PreconditionFailed unless what is current has this ETag; None: unless nothing is."""
+        self.state(bucket)
+        top = self._find(bucket, key, None)
+        if (None if top is None or top.is_marker else top.etag) != over:
+            raise PreconditionFailed(f"s3://{bucket}/{key} is no longer what it was; nothing was changed")
+
+    def _made_of(self, made: str, etag: str, size: int) -> Made:
+        return Made(None if made == "null" else made, etag, size)
 
     def remove_version(self, bucket: str, key: str, version_id: str) -> None:
         with self._lock:
@@ -126,3 +177,8 @@ class MemoryStore:
         for key, version_id in versions:
             self.remove_version(bucket, key, version_id)
         return [Removed(key, version_id) for key, version_id in versions]
+
+
+def _name(bucket: str, key: str, version_id: str) -> str:
+    """What a version's bytes are kept under."""
+    return f"{bucket}/{key}" if version_id == "null" else version_id

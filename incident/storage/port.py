@@ -6,10 +6,11 @@ whether a request had its effect raises ``StorageUnreachable``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from lineage.timestamps import render
 from runbooks.survey import BucketState, KeyHistory, ObjectVersion
 
 
@@ -32,11 +33,98 @@ class Removed:
     error: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Checksum:
+    """What the storage computed over an object's bytes. Comparable only with one of the same algorithm and kind.
+
+    ``kind``: FULL_OBJECT, or COMPOSITE (of the parts that it was uploaded in, so that other parts give another value).
+    """
+
+    algorithm: str
+    value: str
+    kind: str = "FULL_OBJECT"
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """How an object is encrypted at rest. ``algorithm``: "", AES256, aws:kms or aws:kms:dsse; ``key_id`` of KMS."""
+
+    algorithm: str = ""
+    key_id: str = ""
+    bucket_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One object, or one version of it, in full: all that a copy must carry over.
+
+    ``version_id`` is "null" where the bucket keeps no versions. ``headers``: the content headers by the names of the S3 API
+    (ContentType, CacheControl, …). ``tags``: how many. ``archived``: must be restored before it can be copied. ``customer_key``:
+    encrypted with a key that only its owner has. ``retention``: GOVERNANCE or COMPLIANCE, until ``retain_until``. Times in ns UTC.
+    """
+
+    bucket: str
+    key: str
+    version_id: str
+    etag: str
+    size: int
+    last_modified: int
+    storage_class: str = "STANDARD"
+    checksum: Checksum | None = None
+    encryption: Encryption = Encryption()
+    headers: tuple[tuple[str, str], ...] = ()
+    metadata: tuple[tuple[str, str], ...] = ()
+    tags: int = 0
+    archived: bool = False
+    customer_key: bool = False
+    retention: str = ""
+    retain_until: int = 0
+    legal_hold: bool = False
+
+    def held(self, now: int) -> str:
+        """Why this version cannot be removed now (ns UTC); empty when it can. A delete marker can cover it all the same."""
+        if self.legal_hold:
+            return "it is under legal hold"
+        return f"Object Lock retains it until {render(self.retain_until)} ({self.retention})" if now < self.retain_until else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What an effect made. ``version_id``: None where the bucket keeps no versions, or the server did not tell.
+
+    ``differs``: why it is not what it should be, as far as the storage told (size, checksum, ETag); empty when it is. Then it
+    must be taken back: nothing else does.
+    """
+
+    version_id: str | None
+    etag: str
+    size: int
+    checksum: Checksum | None = None
+    differs: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A multipart upload of ours that is not complete. Whoever finds one in the journal may abort it, and then it never will be.
+
+    ``etag``: that of the object it will make, where it can be told before; empty where not.
+    """
+
+    bucket: str
+    key: str
+    upload_id: str
+    etag: str = ""
+
+
+Told = Callable[[Upload], None]
+"""Is told of an upload before its first part, and again before it completes; an exception from it stops the copy."""
+
+
 class ObjectReader(Protocol):
     """Read-only: never writes to the bucket."""
 
     def state(self, bucket: str) -> BucketState:
-        """Versioning and lifecycle. Raises BucketMissing, CredentialsMissing."""
+        """Everything that must be known of the bucket: several requests. Raises BucketMissing, CredentialsMissing."""
 
     def histories(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[KeyHistory]:
         """Every key under the prefix in the server's order, with all its versions newest first (a page may split a key).
@@ -46,6 +134,9 @@ class ObjectReader(Protocol):
 
     def history(self, bucket: str, key: str) -> KeyHistory | None:
         """The versions of exactly this key, or None."""
+
+    def describe(self, bucket: str, key: str, version_id: str | None = None) -> Described:
+        """One version in full; None: the current object. Raises ObjectMissing, CredentialsMissing."""
 
     def read(self, bucket: str, key: str, version_id: str | None = None) -> bytes:
         """An object's bytes. Raises ObjectMissing."""
@@ -60,12 +151,35 @@ class ObjectStore(ObjectReader, Protocol):
     def put_markers(self, bucket: str, etags: Mapping[str, str]) -> Sequence[Marked]:
         """A delete marker on each key whose current object has the given ETag; at most 1,000 keys."""
 
-    def copy_version(self, source: ObjectVersion, bucket: str, *, over: str | None) -> str:
-        """Copy an older version of a key over its current object (ETag ``over``; None: the key must be absent).
+    def copy_version(self, source: ObjectVersion, bucket: str, *, over: str | None, told: Told | None = None) -> str:
+        """``copy_object`` of a version, as a listing knows it, over the current object of its key. Returns the new version's id.
 
-        Keeps metadata, tags and storage class. Returns the new version id. Raises ObjectMissing when the source is gone, and
-        PreconditionFailed where the server honours the condition; callers re-list because not every server does.
+        A copy that turned out not to be like its source was taken back by its version id; then StorageError is raised.
         """
+
+    def copy_object(self, source: Described, bucket: str, key: str, *, over: str | None, told: Told | None = None) -> Made:
+        """Copy exactly this version to a key whose current object has the ETag ``over`` (None: the key must be absent).
+
+        Keeps storage class, metadata, content headers, tags, ACL where the bucket has ACLs, encryption, checksum algorithm; in
+        parts where it is too large for one request. Raises ObjectMissing when the source or what is to be covered is gone,
+        PreconditionFailed where the server honours the condition (callers look again because not every server does), Archived,
+        KeyNeeded. What fails half-way leaves no upload behind unless the process dies: then ``told`` knows it.
+        """
+
+    def put_object(self, bucket: str, key: str, data: bytes, *, over: str | None, like: Described | None = None) -> Made:
+        """Write these bytes to a key whose current object has the ETag ``over`` (None: the key must be absent).
+
+        ``like``: keep the headers, metadata, storage class, encryption, tags and ACL of this object. Raises as ``copy_object``.
+        """
+
+    def delete_object(self, bucket: str, key: str, *, if_match: str) -> str | None:
+        """Delete the current object if it has this ETag. Where versions are kept: the marker's id, and nothing is destroyed.
+
+        Elsewhere None, and the object is gone. Raises PreconditionFailed, ObjectMissing, Retained.
+        """
+
+    def abort_upload(self, upload: Upload) -> bool:
+        """Abort an upload of ours; false when it is there no more (it was completed, or aborted). Then it can never complete."""
 
     def remove_version(self, bucket: str, key: str, version_id: str) -> None:
         """Remove exactly this version. Only ever called with a version that we made, or with a delete marker from a plan."""

@@ -12,7 +12,7 @@ from incident.claim import Claim
 from incident.effects import effects
 from incident.errors import ConfigError, Drift, IncidentError, InputNeeded, StorageUnreachable
 from incident.executor import apply, interrupted, resume
-from incident.storage.port import Marked
+from incident.storage.port import Marked, Told
 from runbooks.plan import CopyVersion, Plan, PutMarker, RemoveMarkers
 from runbooks.survey import BucketState, Expiry, ObjectVersion
 from tests.recovery_world import BUCKET, MS, Broken, Crash, Deaf, Interfere, Mute, Plans, World, cell, reached
@@ -29,8 +29,8 @@ class Dying(Interfere):
         super().put_markers(bucket, etags)
         raise Crash
 
-    def copy_version(self, source: ObjectVersion, bucket: str, *, over: str | None) -> str:
-        super().copy_version(source, bucket, over=over)
+    def copy_version(self, source: ObjectVersion, bucket: str, *, over: str | None, told: Told | None = None) -> str:
+        super().copy_version(source, bucket, over=over, told=told)
         raise Crash
 
 

@@ -12,7 +12,7 @@ import pytest
 from incident.errors import IncidentError, StorageUnreachable
 from incident.executor import interrupted, resume
 from incident.storage.memory import MemoryStore
-from incident.storage.port import Marked, Removed
+from incident.storage.port import Described, Made, Marked, Removed, Told, Upload
 from runbooks.consents import Consents
 from runbooks.plan import Plan, RunJob
 from runbooks.survey import BucketState, KeyHistory, ObjectVersion
@@ -74,13 +74,32 @@ class Busy:
     def put_markers(self, bucket: str, etags: Mapping[str, str]) -> Sequence[Marked]:
         return self._call(lambda: self.inner.put_markers(bucket, etags), effect=True)
 
-    def copy_version(self, source: ObjectVersion, bucket: str, *, over: str | None) -> str:
-        def copy() -> str:
-            found = self.inner.history(bucket, source.key)
-            there = found.current.etag if found and found.current else None
-            return self.inner.copy_version(source, bucket, over=over if self.honours else there)
+    def describe(self, bucket: str, key: str, version_id: str | None = None) -> Described:
+        return self._call(lambda: self.inner.describe(bucket, key, version_id))
 
-        return self._call(copy, effect=True)
+    def copy_version(self, source: ObjectVersion, bucket: str, *, over: str | None, told: Told | None = None) -> str:
+        return self._call(
+            lambda: self.inner.copy_version(source, bucket, over=self._over(bucket, source.key, over), told=told), effect=True
+        )
+
+    def copy_object(self, source: Described, bucket: str, key: str, *, over: str | None, told: Told | None = None) -> Made:
+        return self._call(
+            lambda: self.inner.copy_object(source, bucket, key, over=self._over(bucket, key, over), told=told), effect=True
+        )
+
+    def _over(self, bucket: str, key: str, over: str | None) -> str | None:
+        """The condition on a copy's destination, as this server takes it."""
+        found = self.inner.history(bucket, key)
+        return over if self.honours else found.current.etag if found and found.current else None
+
+    def put_object(self, bucket: str, key: str, data: bytes, *, over: str | None, like: Described | None = None) -> Made:
+        return self._call(lambda: self.inner.put_object(bucket, key, data, over=over, like=like), effect=True)
+
+    def delete_object(self, bucket: str, key: str, *, if_match: str) -> str | None:
+        return self._call(lambda: self.inner.delete_object(bucket, key, if_match=if_match), effect=True)
+
+    def abort_upload(self, upload: Upload) -> bool:
+        return self._call(lambda: self.inner.abort_upload(upload), effect=True)
 
     def remove_version(self, bucket: str, key: str, version_id: str) -> None:
         self._call(lambda: self.inner.remove_version(bucket, key, version_id), effect=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator
 from email.utils import formatdate
@@ -11,6 +12,7 @@ import pytest
 from botocore.stub import Stubber
 
 from incident.errors import (
+    Archived,
     ConfigError,
     CredentialsMissing,
     IncidentError,
@@ -18,16 +20,20 @@ from incident.errors import (
     StorageError,
     StorageUnreachable,
 )
+from incident.storage.port import Described, Made
 from incident.storage.s3 import S3Store
 from lineage.timestamps import SECOND
-from runbooks.survey import ObjectVersion
 
-SOURCE = ObjectVersion("p/k", "v1", '"good"', 4, 0, storage_class="STANDARD_IA")
+GOOD = f'"{hashlib.md5(b"good", usedforsecurity=False).hexdigest()}"'
+SOURCE = Described("bkt", "p/k", "v1", GOOD, 4, 0, storage_class="STANDARD_IA")
+COPIED = {"VersionId": "v9", "CopyObjectResult": {"ETag": GOOD}}
 
 
 @pytest.fixture
 def store() -> S3Store:
-    return S3Store("http://127.0.0.1:9", region="us-east-1")
+    made = S3Store("http://127.0.0.1:9", region="us-east-1")
+    made._acls["bkt"] = False  # as asked once a bucket
+    return made
 
 
 @pytest.fixture
@@ -45,14 +51,14 @@ def test_a_copy_names_its_source_exactly_and_its_destination_conditionally(
         "Bucket": "bkt",
         "Key": "p/k",
         "CopySource": {"Bucket": "bkt", "Key": "p/k", "VersionId": "v1"},
-        "CopySourceIfMatch": '"good"',
+        "CopySourceIfMatch": GOOD,
         "MetadataDirective": "COPY",
         "TaggingDirective": "COPY",
         "StorageClass": "STANDARD_IA",
         **condition,
     }
-    stub.add_response("copy_object", {"VersionId": "v9"}, sent)
-    assert store.copy_version(SOURCE, "bkt", over=over) == "v9"
+    stub.add_response("copy_object", COPIED, sent)
+    assert store.copy_object(SOURCE, "bkt", "p/k", over=over) == Made("v9", GOOD, 4)
 
 
 def test_a_key_that_xml_cannot_carry_is_marked_alone_and_conditionally(store: S3Store, stub: Stubber) -> None:
@@ -87,17 +93,17 @@ def test_errors_of_single_keys_are_told_apart(store: S3Store, stub: Stubber) -> 
         },
     )
     errors = [one.error for one in store.put_markers("bkt", dict.fromkeys("abc", '"e"'))]
-    assert errors == ["PreconditionFailed", "AccessDenied: no", "Unanswered: InternalError oops"]
+    assert errors == ["PreconditionFailed", "AccessDenied: no (needs s3:DeleteObject)", "Unanswered: InternalError oops"]
 
 
 def test_an_effect_is_sent_once_unless_it_was_throttled(store: S3Store, stub: Stubber, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("incident.storage.s3.time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("incident.storage.s3_client.time.sleep", lambda _seconds: None)
     stub.add_client_error("copy_object", "SlowDown", http_status_code=503)
-    stub.add_response("copy_object", {"VersionId": "v9"})
-    assert store.copy_version(SOURCE, "bkt", over=None) == "v9"
+    stub.add_response("copy_object", COPIED)
+    assert store.copy_object(SOURCE, "bkt", "p/k", over=None).version_id == "v9"
     stub.add_client_error("copy_object", "InternalError", http_status_code=500)
     with pytest.raises(StorageUnreachable):
-        store.copy_version(SOURCE, "bkt", over=None)
+        store.copy_object(SOURCE, "bkt", "p/k", over=None)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +114,7 @@ def test_an_effect_is_sent_once_unless_it_was_throttled(store: S3Store, stub: St
         ("InvalidAccessKeyId", 403, CredentialsMissing, 4),
         ("PreconditionFailed", 412, PreconditionFailed, 1),
         ("ConditionalRequestConflict", 409, PreconditionFailed, 1),
-        ("InvalidObjectState", 403, StorageError, 1),
+        ("InvalidObjectState", 403, Archived, 1),
         ("SomethingNew", 500, StorageUnreachable, 1),
         ("SomethingNew", 400, StorageError, 1),
     ],
@@ -118,7 +124,7 @@ def test_server_errors_become_ours(
 ) -> None:
     stub.add_client_error("copy_object", code, "said so", http_status_code=status)
     with pytest.raises(expected) as caught:
-        store.copy_version(SOURCE, "bkt", over=None)
+        store.copy_object(SOURCE, "bkt", "p/k", over=None)
     assert type(caught.value) is expected
     assert caught.value.exit_code == exit_code
     assert "s3://bkt/p/k" in caught.value.message
