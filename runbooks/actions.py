@@ -160,21 +160,23 @@ class SwapPointer:
 
 @dataclass(frozen=True, slots=True)
 class ChangeTable:
-    """Change a table through its format's library, on condition of its current snapshot or version.
+    """Change what a table holds of a cell, by one commit through its format's library. Undone by the reverse.
 
-    ``change``: "revert" to ``target``, "delete" the rows of ``where``, or "restore" ``target`` (undo). ``requires`` and ``target``
-    are snapshot ids (Iceberg) or versions (Delta) as text. ``keep``: the tag that protects the former state from expiry.
+    ``table``: the cell's place (``TablePlace``) as URL; ``uuid``: the table's own identity, since another may bear its name later.
+    ``change`` "files": the cell's data files become those that it has at version ``target`` ("": none), whatever else the table
+    holds. "version": all of the table goes to version ``target``. ``requires``: the table's version as planned, and the fingerprint
+    of the cell's files. Later versions may have followed, as long as the files of the cell are still the same; for "version"
+    none may. ``leaves``: the fingerprint of the cell's files afterwards. ``size``: bytes of the files that go or come.
     """
 
-    format: str
     table: str
-    change: Literal["revert", "delete", "restore"]
-    requires: str
+    uuid: str
+    change: Literal["files", "version"]
+    requires: Requirement
     target: str
+    leaves: str
+    size: int
     cell: str
-    where: str = ""
-    keep: str = ""
-    size: int = 0
     op: Literal["change-table"] = "change-table"
 
 

@@ -144,9 +144,13 @@ def _inverse(
                 return None
             return replace(action, requires=there, old=action.new, new=action.old)
         case ChangeTable():
-            if there is None or made is None or there.version_id != made:
+            if there is None or made is None or there.etag != action.leaves:
                 return None
-            return replace(action, change="restore", requires=made, target=action.requires, where="")
+            base, _, version = made.partition(">")
+            if action.change == "version" and there.version_id != version:
+                return None  # others have committed since, and going back would drop what they did
+            target = base if action.requires.etag or action.change == "version" else ""
+            return replace(action, requires=there, target=target, leaves=action.requires.etag)
         case _:
             return None
 
