@@ -17,6 +17,7 @@ from typing import Any, Literal, Self
 from incident import files
 from incident.claim import Claim, unwritable
 from incident.errors import IncidentError
+from incident.registers import LocalRegisters
 from lineage.timestamps import parse, render
 
 Status = Literal["done", "failed", "drifted", "unknown"]
@@ -141,7 +142,7 @@ class Journal:
 
     def __init__(self, folder: Path, plan_id: str, actor: Mapping[str, Any], *, take_over: bool = False) -> None:
         self.path = journal_path(folder, plan_id)
-        self._claim = Claim(folder, plan_id, actor)
+        self._claim = Claim(LocalRegisters(folder), plan_id, actor)
         self._file: int | None = None
         self._take_over = take_over
         self.state = JournalState()
