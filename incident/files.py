@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
-def create(path: Path, data: bytes) -> bool:
+def create(path: Path, data: bytes | Iterable[bytes]) -> bool:
     """Write a new file, durably. False, and nothing changed, when there is one already. Raises OSError.
+
+    ``data`` may come in pieces, one after another in memory.
 
     The name appears by ``link``, which the file system does once for one of any number of writers, and only after the bytes
     are on disk: a crash leaves no half file under that name.
@@ -35,13 +37,13 @@ def replace(path: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _temporary(path: Path, data: bytes) -> Iterator[Path]:
+def _temporary(path: Path, data: bytes | Iterable[bytes]) -> Iterator[Path]:
     """A synced file beside ``path`` with the permissions that the umask gives (a home may be shared), gone afterwards."""
     temporary = path.parent / f".{path.name}.{secrets.token_hex(6)}.tmp"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         yield temporary

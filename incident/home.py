@@ -20,9 +20,10 @@ from typing import Any
 
 from incident import files
 from incident.errors import IncidentError, TimelineUnwritable, UsageError
+from incident.saved_plans import SavedPlans
 from incident.timeline import Timeline, TimelineDamaged
 from lineage import timestamps
-from runbooks.plan import Plan, Refusal
+from runbooks.plan import Plan
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _REVISION = re.compile(r"r([1-9]\d*)")
@@ -137,6 +138,7 @@ class IncidentFolder:
         self.path = path
         self.id = path.name
         self.timeline = Timeline(path / "events", self.id, clock=clock, actor=actor)
+        self._plans = SavedPlans(path / "plans", self.id)
 
     @property
     def journal_dir(self) -> Path:
@@ -163,48 +165,20 @@ class IncidentFolder:
 
     def save_plan(self, plan: Plan, created_at: int) -> None:
         """Keep a plan under its id, for ``--apply``. Saving the same plan again changes nothing. ``created_at`` in ns UTC."""
-        if plan.incident != self.id:
-            raise UsageError(
-                f"Plan {plan.id} belongs to {plan.incident}, not to {self.id}", f"name the incident: --incident {plan.incident}"
-            )
-        body = {
-            "schema": "incident/plan/v1",
-            "id": plan.id,
-            "created_at": timestamps.render(created_at),
-            "plan": plan.body(),
-            "refused": [{"what": one.what, "why": one.why, "code": one.code} for one in plan.refused],
-            "warnings": list(plan.warnings),
-        }
-        self._create("plans", plan.id, body)
+        self._plans.save(plan, created_at)
 
     def load_plan(self, plan_id: str, phase: str | None = None) -> Plan:
         """A saved plan. Raises UsageError when it is not this incident's or of another phase, IncidentError when damaged."""
-        saved = self.plans()
-        if plan_id not in saved:
-            fitting = [name for name in saved if phase is None or name.startswith(f"{phase}-")]
-            listed = f"; saved: {', '.join(fitting)}" if fitting else "; none is saved"
-            what = f"{phase} plan" if phase else "plan"
-            raise UsageError(f"{self.id} has no {what} {plan_id!r}{listed}", f"incident {phase or 'status'}", code="no-plan")
-        path = self.path / "plans" / f"{plan_id}.json"
-        try:
-            raw = json.loads(path.read_bytes())
-            refused = tuple(Refusal(**one) for one in raw["refused"])
-            plan = Plan.from_body(raw["plan"], refused, tuple(raw["warnings"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise IncidentError(f"The saved plan {path} cannot be read: {error}", "plan again", code="plan-damaged") from error
-        if plan.id != plan_id or plan.incident != self.id:
-            raise IncidentError(
-                f"The saved plan {path} was changed after it was made: it does not match its name",
-                f"incident {plan.phase}",
-                code="plan-damaged",
-            )
-        if phase is not None and plan.phase != phase:
-            raise UsageError(f"{plan_id} is a plan to {plan.phase}, not to {phase}", f"incident {plan.phase} --apply {plan_id}")
-        return plan
+        return self._plans.load(plan_id, phase)
 
     def plans(self) -> list[str]:
         """The ids of the saved plans, oldest first."""
-        return [path.stem for path in sorted(self._json("plans"), key=lambda path: (path.stat().st_mtime_ns, path.name))]
+        return self._plans.ids()
+
+    @property
+    def room(self) -> Path:
+        """Where what does not fit into memory while planning may lie for a while."""
+        return self._plans.folder
 
     # --- revisions -------------------------------------------------------------------------------------------------------
 

@@ -7,16 +7,14 @@ Every action carries what must still be true before it acts (``requires``) and s
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
-
-import rfc8785
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, Self
 
 from lineage.attempts import Cell
 from lineage.datasets import DatasetId
 from lineage.partitions import parse_partition
 from runbooks.actions import (
-    ACTIONS,
     Action,
     AsideAction,
     BringBack,
@@ -33,6 +31,7 @@ from runbooks.actions import (
     SwapPointer,
     place_of,
 )
+from runbooks.plan_lines import Stretch, Summary, plain_json, summary_of
 from runbooks.survey import Terms
 
 __all__ = [
@@ -58,6 +57,9 @@ __all__ = [
 ]
 
 Phase = Literal["revert", "purge", "backfill", "undo"]
+
+SCHEMA = "incident/plan/v2"
+"""The form of headers and lines; another one gives other hashes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,8 @@ class PlannedCell:
 class Plan:
     """One phase's ordered actions.
 
+    ``actions`` may lie on disk: go through them, take one by its index, and never copy them whole; ``stretches`` tells how many
+    of which kind there are in which cell.
     ``previous`` is the id of the incident's last applied or undone plan, so that the same purge after an undo is a new plan.
     ``target`` is the plan taken back, for phase "undo". Each action names its cell as ``str(cells[i])``.
     ``buckets``: what the plan relies on of each bucket (``BucketState.terms``).
@@ -111,63 +115,80 @@ class Plan:
     incident: str
     phase: Phase
     revision: str
-    actions: tuple[Action, ...]
+    actions: Sequence[Action]
     cells: tuple[PlannedCell, ...] = ()
     previous: str | None = None
     target: str | None = None
     buckets: tuple[Terms, ...] = ()
     refused: tuple[Refusal, ...] = ()
     warnings: tuple[str, ...] = ()
+    _sha256: str | None = field(default=None, init=False, repr=False, compare=False)
+    _summary: Summary | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def id(self) -> str:
-        """``purge-3f9a1c0b72de``: the phase and the hash of everything the plan will do. Not the time, nor the refusals."""
-        return f"{self.phase}-{hashlib.sha256(rfc8785.dumps(self.body())).hexdigest()[:12]}"
+        """``purge-3f9a1c0b72de``: the phase and the beginning of the hash."""
+        return f"{self.phase}-{self.sha256[:12]}"
 
-    def body(self) -> dict[str, Any]:
-        """What the hash covers, as plain JSON."""
-        return {
-            "incident": self.incident,
-            "phase": self.phase,
-            "revision": self.revision,
-            "previous": self.previous,
-            "target": self.target,
-            "cells": [asdict(cell) for cell in self.cells],
-            "buckets": [_plain(asdict(terms)) for terms in self.buckets],
-            "actions": [_plain(asdict(action)) for action in self.actions],
-        }
+    @property
+    def sha256(self) -> str:
+        """The hash of everything the plan will do: of its header, which has that of its actions. Not the time, nor the refusals."""
+        if self._sha256 is None:
+            _remember(self, "_sha256", hashlib.sha256(self.header()).hexdigest())
+        return self._sha256 or ""
+
+    def header(self) -> bytes:
+        """What the hash covers, as one canonical line of JSON without its newline."""
+        summary = self.summary
+        return plain_json(
+            {
+                "schema": SCHEMA,
+                "incident": self.incident,
+                "phase": self.phase,
+                "revision": self.revision,
+                "previous": self.previous,
+                "target": self.target,
+                "cells": self.cells,
+                "buckets": self.buckets,
+                "actions": summary.count,
+                "stretches": [[one.cell, one.op, one.count, one.bytes] for one in summary.stretches],
+                "lines_sha256": summary.sha256,
+            }
+        )
+
+    @property
+    def summary(self) -> Summary:
+        if self._summary is None:
+            _remember(self, "_summary", summary_of(self.actions))
+        return self._summary or Summary("", ())
+
+    @property
+    def stretches(self) -> tuple[Stretch, ...]:
+        """How many actions of which kind follow each other in which cell, in the plan's order: no action is looked at for it."""
+        return self.summary.stretches
 
     @property
     def bytes(self) -> int:
         """Bytes of the objects that the plan touches."""
-        return sum(0 if isinstance(action, RunJob) else action.size for action in self.actions)
+        return sum(one.bytes for one in self.stretches)
 
-    @classmethod
-    def from_body(cls, body: dict[str, Any], refused: tuple[Refusal, ...] = (), warnings: tuple[str, ...] = ()) -> Plan:
-        """The plan whose body this is. Raises KeyError or TypeError when it is none."""
-        return cls(
-            incident=body["incident"],
-            phase=body["phase"],
-            revision=body["revision"],
-            actions=tuple(_action(raw) for raw in body["actions"]),
-            cells=tuple(PlannedCell(**raw) for raw in body["cells"]),
-            previous=body["previous"],
-            target=body["target"],
-            buckets=tuple(Terms.of(one["bucket"], one["server"], dict(one["facts"])) for one in body["buckets"]),
-            refused=refused,
-            warnings=warnings,
-        )
+    def indices(self) -> dict[str, list[range]]:
+        """Where the actions of each cell are, by its name, in order."""
+        found: dict[str, list[range]] = {}
+        start = 0
+        for one in self.stretches:
+            found.setdefault(one.cell, []).append(range(start, start + one.count))
+            start += one.count
+        return found
 
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    return [_plain(inner) for inner in value] if isinstance(value, tuple | list) else value
+    def named(self, sha256: str, summary: Summary) -> Self:
+        """The same plan under the hash and with the summary that it was saved with."""
+        other = replace(self)
+        _remember(other, "_sha256", sha256)
+        _remember(other, "_summary", summary)
+        return other
 
 
-def _action(raw: dict[str, Any]) -> Action:
-    fields: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in raw.items()}
-    if "requires" in fields:
-        fields["requires"] = Requirement(**fields["requires"])
-    made: Action = ACTIONS[fields["op"]](**fields)
-    return made
+def _remember(plan: Plan, name: str, value: object) -> None:
+    """What follows from a plan's content is reckoned once; ``replace`` begins anew."""
+    object.__setattr__(plan, name, value)

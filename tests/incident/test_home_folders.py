@@ -114,9 +114,10 @@ def test_a_user_without_a_home_directory_is_asked_to_name_one(monkeypatch: pytes
 def test_a_saved_plan_is_read_back_whole_and_saving_it_again_changes_nothing(folder: IncidentFolder) -> None:
     plan = _plan(folder)
     folder.save_plan(plan, NOW)
-    before = (folder.path / "plans" / f"{plan.id}.json").read_bytes()
+    [path] = (folder.path / "plans").iterdir()
+    before = path.read_bytes()
     folder.save_plan(plan, NOW + 1)
-    assert (folder.path / "plans" / f"{plan.id}.json").read_bytes() == before
+    assert path.read_bytes() == before
     assert folder.load_plan(plan.id, "purge") == plan
     assert folder.plans() == [plan.id]
 
@@ -140,18 +141,6 @@ def test_a_plan_of_another_incident_is_not_saved_and_not_found(home: Home, folde
         other.save_plan(plan, NOW)
     with pytest.raises(UsageError):
         other.load_plan(plan.id)
-
-
-def test_a_plan_changed_after_it_was_made_is_never_loaded(folder: IncidentFolder) -> None:
-    plan = _plan(folder)
-    folder.save_plan(plan, NOW)
-    path = folder.path / "plans" / f"{plan.id}.json"
-    path.write_text(path.read_text().replace("clean/dt=1/a", "clean/dt=1/b"))
-    with pytest.raises(IncidentError, match="does not match its name"):
-        folder.load_plan(plan.id)
-    path.write_text("{")
-    with pytest.raises(IncidentError, match="cannot be read"):
-        folder.load_plan(plan.id)
 
 
 # --- revisions -----------------------------------------------------------------------------------------------------------
