@@ -130,7 +130,9 @@ class _Reader:
             cells=tuple(PlannedCell(**one) for one in header["cells"]),
             previous=header["previous"],
             target=header["target"],
-            buckets=tuple(Terms.of(one["bucket"], one["server"], dict(one["facts"])) for one in header["buckets"]),
+            buckets=tuple(
+                Terms.of(one["bucket"], one["server"], dict(one["facts"]), dict(one["told"])) for one in header["buckets"]
+            ),
             refused=tuple(Refusal(**one) for one in notes["refused"]),
             warnings=tuple(notes["warnings"]),
         )

@@ -41,17 +41,22 @@ WITHOUT: dict[Guarantee, str] = {
 """What is not certain where a guarantee is missing, in words for the operator."""
 
 
+VERSIONED = frozenset({"marker-ids", "listing-order"})
+"""What only a bucket that keeps versions can be asked."""
+
+
 @dataclass(frozen=True, slots=True)
 class Guarantees:
     """``honoured`` and ``ignored`` were seen; everything else is not known, and ``why`` says why.
 
-    ``asked``: when, in ns UTC by our clock; 0 when never.
+    ``versioned``: whether the bucket keeps versions. ``asked``: when, in ns UTC by our clock; 0 when never.
     """
 
     honoured: tuple[Guarantee, ...] = ()
     ignored: tuple[Guarantee, ...] = ()
     why: str = "not asked"
     asked: int = 0
+    versioned: bool = True
 
     def __contains__(self, guarantee: Guarantee) -> bool:
         """Whether it may be relied upon."""
@@ -59,15 +64,26 @@ class Guarantees:
 
     @property
     def unknown(self) -> tuple[Guarantee, ...]:
-        return tuple(one for one in ALL if one not in self.honoured and one not in self.ignored)
+        seen = {*self.honoured, *self.ignored, *(() if self.versioned else VERSIONED)}
+        return tuple(one for one in ALL if one not in seen)
+
+    @property
+    def degraded(self) -> tuple[Guarantee, ...]:
+        """What may not be relied upon."""
+        return (*self.ignored, *self.unknown)
 
     @property
     def fact(self) -> str:
-        """In words for a plan, which is stale when they change."""
+        """In words for a plan: what may be relied upon, and what not."""
+        if not self.degraded:
+            return "all honoured"
         if not self.honoured and not self.ignored:
-            return f"unknown ({self.why})"
-        parts = [f"all but {', '.join(self.ignored)}" if self.ignored else "all"]
-        if self.unknown:
-            parts = [f"honours {', '.join(self.honoured) or 'nothing'}", f"unknown {', '.join(self.unknown)}"]
-            parts += [f"ignores {', '.join(self.ignored)}"] if self.ignored else []
+            return f"unknown: {self.why}"
+        parts = [f"ignored {', '.join(self.ignored)}"] if self.ignored else []
+        parts += [f"unknown {', '.join(self.unknown)}: {self.why}"] if self.unknown else []
         return "; ".join(parts)
+
+
+NOT_ASKED = Guarantees()
+EVERYTHING = Guarantees(ALL, (), "")
+"""Of a store that honours everything."""

@@ -9,6 +9,7 @@ from typing import Literal, Self
 
 from lineage.attempts import Cell
 from lineage.timestamps import SECOND
+from runbooks.guarantees import NOT_ASKED, Guarantees
 
 Versioning = Literal["Enabled", "Suspended", "Off"]
 
@@ -89,16 +90,18 @@ class Expiry:
 class Terms:
     """What a plan relies on of a bucket: where it is, and what was true of it, each fact by its name, sorted.
 
-    ``server``: a bucket of the same name may be anybody's elsewhere.
+    ``server``: a bucket of the same name may be anybody's elsewhere. ``told``: what else was known of it, for whoever reads the
+    plan; it makes no plan stale, since another may be allowed to see more or less of it.
     """
 
     bucket: str
     server: str
     facts: tuple[tuple[str, str], ...]
+    told: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     @classmethod
-    def of(cls, bucket: str, server: str, facts: Mapping[str, str]) -> Self:
-        return cls(bucket, server, tuple(sorted(facts.items())))
+    def of(cls, bucket: str, server: str, facts: Mapping[str, str], told: Mapping[str, str] | None = None) -> Self:
+        return cls(bucket, server, tuple(sorted(facts.items())), tuple(sorted((told or {}).items())))
 
     def difference(self, now: Self) -> str:
         """What is not as it was planned, in words; empty when everything is. A fact on one side only counts as changed."""
@@ -116,6 +119,11 @@ class BucketState:
     with a second factor, so that we could not take our own markers back. ``server``: where the bucket was found, since a bucket
     of the same name may be anybody's elsewhere. ``told``: when it
     answered, by its own clock, in nanoseconds UTC; no part of what a plan relies on.
+
+    ``expirations``: rules that expire current objects, whatever tags or sizes they name besides; ``archives``: rules that make
+    covered versions unreadable until they are restored. ``lock``: that the bucket has Object Lock, and ``retains`` for how long
+    every new version is kept from removal. ``replicated``: the prefixes that are copied elsewhere. ``hidden``: what of all this
+    we may not read, so that it is not known.
     """
 
     bucket: str
@@ -125,6 +133,16 @@ class BucketState:
     mfa_delete: bool = False
     server: str = ""
     told: int | None = None
+    expirations: tuple[Expiry, ...] = ()
+    archives: tuple[Expiry, ...] = ()
+    lock: bool = False
+    retains: str = ""
+    replicated: tuple[str, ...] = ()
+    requester_pays: bool = False
+    acls: Literal["on", "off", "unknown"] = "off"
+    encryption: str = ""
+    hidden: tuple[str, ...] = ()
+    guarantees: Guarantees = NOT_ASKED
 
     def off(self, now: int, skew: int) -> str:
         """How our clock was off when the answer came, beyond declared skew and what a request may take; empty when it was not."""
@@ -146,7 +164,20 @@ class BucketState:
             "versioning": f"{self.versioning}{', MFA delete' if self.mfa_delete else ''}",
             "expiry of covered versions": (rules or "nothing") if self.lifecycle_known else "unknown",
         }
-        return Terms.of(self.bucket, self.server, facts)
+        return Terms.of(self.bucket, self.server, facts, self._told())
+
+    def _told(self) -> dict[str, str]:
+        """What else a plan says of the bucket."""
+        lock = f"on{f', new versions retained {self.retains}' if self.retains else ''}" if self.lock else "off"
+        told = {
+            "object lock": lock,
+            "replication": ", ".join(prefix or "everything" for prefix in self.replicated) or "none",
+            "requester pays": "yes" if self.requester_pays else "no",
+            "object ACLs": self.acls,
+            "default encryption": self.encryption or "none",
+            "guarantees": self.guarantees.fact,
+        }
+        return told | dict.fromkeys(self.hidden, "unknown")
 
 
 @dataclass(frozen=True, slots=True)
