@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 from incident.journal import JournalState, read_journal, whole
 from lineage.effects import Effect
 from lineage.timestamps import AFTER
-from runbooks.plan import Plan, PlannedCell, RunJob
+from runbooks.plan import Plan, PlannedCell, RunJob, SwapPointer
 
 
 class PlanFolder(Protocol):
@@ -47,7 +47,7 @@ def _of_plan(plan: Plan, state: JournalState) -> Iterator[Effect]:
     kind: Literal["revert", "purge", "undo"] = plan.phase
     by_cell: dict[str, list[int]] = {}
     for index, action in enumerate(plan.actions):
-        if not isinstance(action, RunJob):
+        if not isinstance(action, RunJob | SwapPointer):
             by_cell.setdefault(action.cell, []).append(index)
     for cell in plan.cells:
         indices = by_cell.get(str(cell), [])
@@ -58,6 +58,8 @@ def _of_plan(plan: Plan, state: JournalState) -> Iterator[Effect]:
 def _of_cell(
     plan: Plan, kind: Literal["revert", "purge", "undo"], cell: PlannedCell, indices: list[int], state: JournalState
 ) -> Effect | None:
+    if cell.leaves == "pointer":
+        return None  # only what serves was changed: its data is what it was, and as bad
     begun = [state.first_intent[index] for index in indices if index in state.first_intent]
     if not begun and (indices or state.ended is None):
         return None  # nothing was sent for this cell

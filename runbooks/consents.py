@@ -17,7 +17,10 @@ NEVER_SKIPPED = frozenset({"empty", "cap-objects", "cap-bytes"})
 
 @dataclass(frozen=True, slots=True)
 class Consents:
-    """``include`` are cells as the operator wrote them. ``before`` in nanoseconds UTC. Caps per operation."""
+    """``include`` are cells as the operator wrote them, ``pointers`` are ``URL=VALUE``. ``before`` in nanoseconds UTC.
+
+    Caps are per operation.
+    """
 
     include: tuple[str, ...] = ()
     max_objects: int = 100_000
@@ -25,6 +28,11 @@ class Consents:
     skip_refused: bool = False
     writers_stopped: bool = False
     before: int | None = None
+    pointers: tuple[str, ...] = ()
+
+    def pointer(self, url: str) -> str | None:
+        """The value that the operator named for a pointer."""
+        return next((text[len(url) + 1 :] for text in reversed(self.pointers) if text.startswith(f"{url}=")), None)
 
 
 def names(text: str, cell: Cell) -> bool:

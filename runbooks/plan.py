@@ -75,22 +75,23 @@ class Refusal:
 class PlannedCell:
     """A cell that a plan answers for, even where nothing had to be done.
 
-    ``leaves``: what is current there afterwards. ``partial``: some of its objects are left as they are, so that applying the
-    plan does not put the whole cell into that state. ``url``: where it lies. ``rest``: the fingerprint (``survey.rest``) of what
-    lies there besides the keys that the plan acts on, so that what is written there since can be told.
+    ``leaves``: what is current there afterwards; "pointer": what was there before, only that it is not served any more.
+    ``partial``: some of its objects are left as they are, so that applying the plan does not put the whole cell into that state.
+    ``url``: where it lies. ``rest``: the fingerprint (``survey.rest``) of what lies there besides the keys that the plan acts on,
+    so that what is written there since can be told.
     """
 
     namespace: str
     name: str
     partition: str
     known: bool
-    leaves: Literal["nothing", "data"]
+    leaves: Literal["nothing", "data", "pointer"]
     url: str = ""
     partial: bool = False
     rest: str = ""
 
     @classmethod
-    def of(cls, cell: Cell, leaves: Literal["nothing", "data"], url: str = "") -> PlannedCell:
+    def of(cls, cell: Cell, leaves: Literal["nothing", "data", "pointer"], url: str = "") -> PlannedCell:
         return cls(*cell.dataset, str(cell.partition), cell.known, leaves, url)
 
     @property

@@ -161,10 +161,13 @@ def _foreign(action: object, cell: PlannedCell) -> bool:
 
 def _planned(cell: PlannedCell, actions: Sequence[DataAction], *, partial: bool) -> PlannedCell:
     """Where every key was absent before we acted, absence is what an undo brings back."""
+    if cell.leaves == "pointer":
+        return replace(cell, partial=partial)
+    actions = [action for action in actions if not isinstance(action, SwapPointer)]  # they change no data
     versioned = [action for action in actions if isinstance(action, _VERSIONED)]
     covered = [action for action in versioned if action.requires.is_marker]
     absent = bool(actions) and cell.leaves == "data" and len(covered) == len(actions)
-    leaves: Literal["nothing", "data"] = "nothing" if absent else "data"
+    leaves: Literal["nothing", "data", "pointer"] = "nothing" if absent else "data"
     if not actions:
         leaves = cell.leaves
     return PlannedCell(cell.namespace, cell.name, cell.partition, cell.known, leaves, cell.url, partial)

@@ -1,0 +1,79 @@
+"""What serves a revert's cells: pointers are swapped instead of copying objects; where both are needed, objects come first.
+
+A swap leaves the data of its cell as it is. So it counts as no write of that data, and cleanses nothing: what is bad there is
+still purged and made again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from lineage.attempts import Cell
+from runbooks.consents import Consents
+from runbooks.facts import Draft, Facts, asked, uncertainties
+from runbooks.plan import PlannedCell, Refusal
+from runbooks.pointers import Swap, doubts, moments, served, swap_action
+
+
+@dataclass(slots=True)
+class AtPointers:
+    """``settled``: cells whose objects are left alone. ``needs``: cells whose objects have to be set back for a swap's sake."""
+
+    consents: Consents
+    swaps: dict[str, tuple[Cell, Swap]] = field(default_factory=dict)
+    settled: set[Cell] = field(default_factory=set)
+    needs: set[Cell] = field(default_factory=set)
+    refused: list[Refusal] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def drafts(self, planned: Mapping[Cell, PlannedCell]) -> tuple[list[Draft], list[Refusal]]:
+        """The swaps, to come behind all objects. ``planned``: the cells whose objects the plan sets back."""
+        found, unmet = list[Draft](), list[Refusal]()
+        for cell, swap in self.swaps.values():
+            lacking = [need for need in swap.needs if need not in planned]
+            if lacking:
+                why = f"{swap.survey.pointer} would go back to what is tainted itself, and {lacking[0]} is not reverted with it"
+                unmet.append(Refusal(str(cell), why, "needs"))
+                continue
+            named = planned.get(cell) or PlannedCell.of(cell, "pointer")
+            found.append(Draft(named, (swap_action(named, swap, self.consents),), swap.survey.bucket))
+        return found, unmet
+
+
+def at_pointers(facts: Facts, chosen: Collection[Cell], consents: Consents, skew: int) -> AtPointers:
+    """What to do about the pointers of the cells to revert."""
+    found = AtPointers(consents)
+    known = {survey.pointer for surveys in facts.pointers.values() for survey in surveys if not isinstance(survey, Refusal)}
+    for text in consents.pointers:
+        if not any(text.startswith(f"{url}=") for url in known):
+            listed = ", ".join(sorted(known)) or "none"
+            why = f"names no pointer that serves a cell of this revert; write URL=VALUE, with one of: {listed}"
+            found.refused.append(Refusal(f"--pointer {text}", why, "not-included"))
+    dirty = facts.radius.dirty()
+    since = moments(dirty, skew, consents.before)
+    for reached in dirty:
+        surveys = facts.pointers.get(reached.cell)
+        if not surveys or not (reached.serving or reached.cell in chosen):
+            continue
+        asks = served(reached.cell, surveys, since)
+        if isinstance(asks, Refusal):
+            found.refused.append(asks)
+            found.settled.add(reached.cell)
+            continue
+        swaps = [swap for swap in asks.swaps if swap.survey.pointer not in found.swaps]
+        questions = [doubt for swap in swaps for doubt in doubts(reached.cell, swap, consents)]
+        never = [one for one in questions if one.code == "unconditional"]
+        questions = uncertainties(reached, consents) * bool(swaps) + [one for one in questions if one not in never]
+        if never or (questions and reached.cell not in chosen):
+            found.refused.append(never[0] if never else asked(questions))
+            found.settled.add(reached.cell)
+            continue
+        found.warnings += [f"{doubt.what}: {doubt.why} (included by name)" for doubt in questions]
+        found.warnings += [f"{reached.cell}: {note}" for note in asks.notes]
+        found.swaps |= {swap.survey.pointer: (reached.cell, swap) for swap in swaps}
+        found.needs |= set(asks.needs)
+        if not asks.objects and (asks.swaps or reached.cell not in chosen):
+            found.settled.add(reached.cell)
+    found.settled -= found.needs
+    return found
