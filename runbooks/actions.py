@@ -22,19 +22,27 @@ class Requirement:
 
 @dataclass(frozen=True, slots=True)
 class PutMarker:
-    """Cover the current object with a delete marker. Every version stays. Undone by removing that marker by its version id."""
+    """Cover the current object with a delete marker. Every version stays. Undone by removing that marker by its version id.
+
+    ``size``, ``last_modified`` (RFC 3339) and ``storage_class`` are those of the object that is covered.
+    """
 
     bucket: str
     key: str
     requires: Requirement
     size: int
     cell: str
+    last_modified: str = ""
+    storage_class: str = "STANDARD"
     op: Literal["put-marker"] = "put-marker"
 
 
 @dataclass(frozen=True, slots=True)
 class CopyVersion:
-    """Make an older version current by a server-side copy. Undone by removing the copy by its version id."""
+    """Make an older version current by a server-side copy. Undone by removing the copy by its version id.
+
+    ``size``, ``last_modified`` (RFC 3339) and ``storage_class`` are those of the version that is copied.
+    """
 
     bucket: str
     key: str
@@ -44,6 +52,7 @@ class CopyVersion:
     size: int
     cell: str
     storage_class: str = "STANDARD"
+    last_modified: str = ""
     op: Literal["copy-version"] = "copy-version"
 
 
@@ -95,9 +104,10 @@ class RunJob:
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """Move an object that has no versions into quarantine: copy if absent, verify, then delete on condition.
+    """Move an object that has no versions into quarantine: copy or link if absent, verify, take away on condition.
 
-    For unversioned buckets, ``null`` versions and local directories. ``to``: the URL that its copy gets. Undone by BringBack.
+    For unversioned buckets, ``null`` versions and local folders. ``to``: the quarantine's URL; where in it the copy lies follows
+    from the plan (``runbooks.aside.kept_at``). ``last_modified``: RFC 3339, as planned. Undone by BringBack.
     """
 
     bucket: str
@@ -106,7 +116,7 @@ class SetAside:
     size: int
     cell: str
     to: str
-    last_modified: int = 0
+    last_modified: str
     storage_class: str = "STANDARD"
     writers_stopped: bool = False
     """The operator's word stands in for a condition that the server does not honour."""
@@ -117,7 +127,7 @@ class SetAside:
 class BringBack:
     """Copy a kept object to a key that is absent: from quarantine (undo), or from a kept copy (revert).
 
-    ``source``: URL of the kept object, with its ETag. Undone by SetAside.
+    ``source``: URL of the kept object, with its ETag. It stays. Undone by SetAside.
     """
 
     bucket: str

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
 
 from lineage.attempts import Cell
 from lineage.blast_radius import BlastRadius, ReachedCell
 from lineage.datasets import DatasetId, JobId
 from runbooks.consents import Consents, over_caps
+from runbooks.contents import contents_of
 from runbooks.plan import DataAction, Phase, Plan, PlannedCell, Refusal
-from runbooks.survey import BucketState, CellSurvey, ObjectVersion, Target
-from runbooks.targets import inside, table_format
+from runbooks.plan_lines import Keep
+from runbooks.survey import COMPLETION, BucketState, CellSurvey, ObjectVersion, PointerSurvey, Target
+from runbooks.targets import inside
+
+T = TypeVar("T")
 
 KEPT_DAYS = 30
 """Purged versions must outlive the incident by this much, in days."""
@@ -42,14 +47,28 @@ class Facts:
     places: tuple[Place, ...] = ()
     previous: str | None = None
     warnings: tuple[str, ...] = ()
+    keep: Keep = tuple
+    """Where the actions go, one after another: a plan of a million is never held whole."""
+    pointers: Mapping[Cell, Sequence[PointerSurvey | Refusal]] = field(default_factory=dict)
+    """The pointers that cells are served through, where they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Again(Generic[T]):
+    """Values that are made anew each time somebody goes through them."""
+
+    make: Callable[[], Iterator[T]]
+
+    def __iter__(self) -> Iterator[T]:
+        return self.make()
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """One cell's part of a plan."""
+    """One cell's part of a plan. ``actions`` can be gone through more than once, and need not be held anywhere."""
 
     planned: PlannedCell
-    actions: tuple[DataAction, ...]
+    actions: Iterable[DataAction]
     bucket: BucketState | None
     """None where nothing in a bucket is touched."""
 
@@ -58,18 +77,18 @@ def assembled(
     phase: Phase, facts: Facts, drafts: Sequence[Draft], consents: Consents, *, refused: Sequence[Refusal], warnings: Sequence[str]
 ) -> Plan:
     """The plan of a phase from its cells' parts, in their order; more than a cap allows is refused too."""
-    actions = tuple(action for draft in drafts for action in draft.actions)
-    return Plan(
+    actions = facts.keep(action for draft in drafts for action in draft.actions)
+    plan = Plan(
         incident=facts.incident,
         phase=phase,
         revision=facts.radius.revision or "",
         actions=actions,
-        cells=tuple(draft.planned for draft in drafts),
+        cells=tuple({str(draft.planned): draft.planned for draft in reversed(drafts)}.values())[::-1],
         previous=facts.previous,
         buckets=tuple(sorted({draft.bucket.terms for draft in drafts if draft.bucket is not None})),
-        refused=(*refused, *over_caps(len(actions), sum(action.size for action in actions), consents)),
         warnings=tuple(warnings),
     )
+    return replace(plan, refused=(*refused, *over_caps(len(actions), plan.bytes, consents)))
 
 
 def surveyed(reached: ReachedCell, facts: Facts, taken: Sequence[tuple[Cell, Target]]) -> CellSurvey | Refusal:
@@ -80,14 +99,14 @@ def surveyed(reached: ReachedCell, facts: Facts, taken: Sequence[tuple[Cell, Tar
         return Refusal(name, "was not surveyed", "not-surveyed")
     if isinstance(survey, Refusal):
         return survey
-    versions = [version for history in survey.keys for version in history.versions]
-    form = survey.table_format or table_format(tuple(history.key for history in survey.keys))
+    contents = contents_of(survey)
+    form = survey.table_format or contents.form
     if form is not None:
         return Refusal(name, f"belongs to a table of format {form}; its files are never touched one by one", "table-format")
     if survey.bucket.versioning != "Enabled":
         why = f"versioning of {survey.target.bucket} is {survey.bucket.versioning}: what is deleted there is lost"
         return Refusal(name, why, "unversioned")
-    if any(version.version_id == "null" for version in versions):
+    if contents.nulls:
         why = "holds null versions, from before versioning was enabled or while it was suspended; they count as unversioned"
         return Refusal(name, why, "unversioned")
     if survey.bucket.mfa_delete:
@@ -108,12 +127,7 @@ def surveyed(reached: ReachedCell, facts: Facts, taken: Sequence[tuple[Cell, Tar
 def questions(reached: ReachedCell, survey: CellSurvey, facts: Facts, consents: Consents) -> list[Refusal]:
     """What keeps a cell out of the plan unless the operator names it."""
     name = str(reached.cell)
-    found = []
-    if reached.state == "SUSPECT":
-        found.append(Refusal(name, f"is only SUSPECT: {reached.reason or 'it is not certain that it is bad'}", "suspect"))
-    if reached.open_writer and not consents.writers_stopped:
-        why = "a run that writes it has not ended; stop it and give --writers-stopped, or: incident note --run ID --ended T"
-        found.append(Refusal(name, why, "open-writer"))
+    found = uncertainties(reached, consents)
     if not survey.keys:
         why = f"no object ever lay under {survey.target.url}; check location and partition of its [[dataset]]"
         found.append(Refusal(name, why, "nothing-there"))
@@ -128,6 +142,17 @@ def questions(reached: ReachedCell, survey: CellSurvey, facts: Facts, consents: 
     others = [place for place in facts.places if place.dataset not in {None, reached.cell.dataset}]
     shared = ((_shared(reached.cell.dataset, survey.target, place, facts), place) for place in others)
     found += [Refusal(name, f"{survey.target.url} {how} {place.what}", "contains") for how, place in shared if how is not None]
+    return found
+
+
+def uncertainties(reached: ReachedCell, consents: Consents) -> list[Refusal]:
+    """The questions that arise wherever a cell lies."""
+    name, found = str(reached.cell), list[Refusal]()
+    if reached.state == "SUSPECT":
+        found.append(Refusal(name, f"is only SUSPECT: {reached.reason or 'it is not certain that it is bad'}", "suspect"))
+    if reached.open_writer and not consents.writers_stopped:
+        why = "a run that writes it has not ended; stop it and give --writers-stopped, or: incident note --run ID --ended T"
+        found.append(Refusal(name, why, "open-writer"))
     return found
 
 
@@ -155,4 +180,4 @@ def marker_first(version: ObjectVersion) -> tuple[bool, bytes]:
 
 def marks_completion(key: str) -> bool:
     """Whether readers take this object for the word that the others are all there."""
-    return key.endswith("/_SUCCESS")
+    return key.endswith(COMPLETION)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from lineage.attempts import Cell
+from lineage.timestamps import render
 from runbooks.consents import Consents, included
-from runbooks.facts import Draft, Facts, asked, assembled, marker_first, questions, surveyed
+from runbooks.contents import contents_of
+from runbooks.facts import Again, Draft, Facts, asked, assembled, marks_completion, questions, surveyed
 from runbooks.plan import Plan, PlannedCell, PutMarker, Refusal, Requirement
 from runbooks.survey import CellSurvey, Target
 
@@ -31,7 +35,7 @@ def plan_purge(facts: Facts, consents: Consents) -> Plan:
             refusals.append(asked(doubts))
             continue
         warnings += [f"{doubt.what}: {doubt.why} (included by name)" for doubt in doubts]
-        if reached.serving and survey.objects:
+        if reached.serving and contents_of(survey).objects:
             warnings.append(f"{reached.cell} serves and was not reverted: its readers will find nothing until it is made again")
         taken.append((reached.cell, survey.target))
         drafts.append(_draft(survey))
@@ -40,14 +44,20 @@ def plan_purge(facts: Facts, consents: Consents) -> Plan:
 
 def _draft(survey: CellSurvey) -> Draft:
     planned = PlannedCell.of(survey.cell, "nothing", survey.target.url)
-    actions = tuple(
-        PutMarker(
-            bucket=survey.target.bucket,
-            key=version.key,
-            requires=Requirement(version.version_id, version.etag),
-            size=version.size,
-            cell=str(planned),
-        )
-        for version in sorted(survey.objects, key=marker_first)
-    )
-    return Draft(planned, actions, survey.bucket)
+    return Draft(planned, Again(lambda: _markers(survey, str(planned))), survey.bucket)
+
+
+def _markers(survey: CellSurvey, cell: str) -> Iterator[PutMarker]:
+    """In the order of the keys, but completion markers first: no reader may take half a partition for a whole one."""
+    for first in (True, False) if contents_of(survey).completions else (False,):
+        for version in survey.objects:
+            if marks_completion(version.key) is first:
+                yield PutMarker(
+                    bucket=survey.target.bucket,
+                    key=version.key,
+                    requires=Requirement(version.version_id, version.etag),
+                    size=version.size,
+                    cell=cell,
+                    last_modified=render(version.last_modified) or "",
+                    storage_class=version.storage_class,
+                )

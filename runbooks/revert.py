@@ -6,16 +6,19 @@ reports whole seconds leaves up to a second open: where that decides between two
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from lineage.attempts import Cell
 from lineage.blast_radius import ReachedCell
 from lineage.timestamps import BEFORE, SECOND, render
 from runbooks.consents import Consents, included
-from runbooks.facts import Draft, Facts, asked, assembled, marks_completion, questions, surveyed
+from runbooks.contents import contents_of
+from runbooks.facts import Again, Draft, Facts, asked, assembled, marks_completion, questions, surveyed
 from runbooks.plan import CopyVersion, ObjectAction, Plan, PlannedCell, PutMarker, Refusal, RemoveMarkers, Requirement
-from runbooks.survey import CellSurvey, KeyHistory, ObjectVersion, Target, rest
+from runbooks.serving import at_pointers
+from runbooks.survey import CellSurvey, KeyHistory, ObjectVersion, Rest, Target
 
 LARGEST_COPY = 5 * 1000**3
 """CopyObject's limit is 5 GB; larger objects are refused until multipart copies are built."""
@@ -44,8 +47,11 @@ def plan_revert(facts: Facts, consents: Consents, skew: int = 0, protected: froz
     taken: list[tuple[Cell, Target]] = []
     if not facts.radius.cells:
         refusals.append(Refusal("the radius", "is empty: no cell was reached, so there is nothing to revert", "empty"))
+    pointed = at_pointers(facts, chosen, consents, skew)
+    refusals += pointed.refused
+    warnings += pointed.warnings
     for reached in facts.radius.dirty():
-        if not reached.serving and reached.cell not in chosen:
+        if reached.cell in pointed.settled or not (reached.serving or reached.cell in chosen | pointed.needs):
             continue
         survey = surveyed(reached, facts, taken)
         if isinstance(survey, Refusal):
@@ -64,7 +70,9 @@ def plan_revert(facts: Facts, consents: Consents, skew: int = 0, protected: froz
         warnings += [f"{doubt.what}: {doubt.why} (included by name)" for doubt in doubts]
         taken.append((reached.cell, survey.target))
         drafts.append(draft)
-    return assembled("revert", facts, drafts, consents, refused=refusals, warnings=warnings)
+    swaps, unmet = pointed.drafts({reached: draft.planned for (reached, _), draft in zip(taken, drafts, strict=True)})
+    refusals += unmet
+    return assembled("revert", facts, [*drafts, *swaps], consents, refused=refusals, warnings=warnings)
 
 
 def _draft(reached: ReachedCell, survey: CellSurvey, skew: int, before: int | None) -> Draft | Refusal:
@@ -73,37 +81,64 @@ def _draft(reached: ReachedCell, survey: CellSurvey, skew: int, before: int | No
         why = "nobody reported when its first bad write began; say up to when it was good: --before T"
         return Refusal(name, why, "unbounded")
     moment = before if reached.since <= BEFORE and before is not None else reached.since - skew
-    cut = _cut(survey)
     try:
-        states = [(history, _good(history, moment, cut)) for history in survey.keys]
+        decided = _decide(survey, moment)
     except _Undecidable as first:
         # Only the second that the server left open may be decided by hand; anything wider would bring bad data back.
         if before is None or not moment - SECOND <= before <= moment + SECOND:
             near = f"--before T within a second of {render(moment)}"
             return Refusal(name, f"{first.why}; if you know it, give {near}", "undecidable")
         try:
-            states = [(history, _good(history, before, cut)) for history in survey.keys]
+            decided = _decide(survey, before)
         except _Undecidable as second:
             return Refusal(name, f"{second.why}, also with --before", "undecidable")
-    leaves: Literal["data", "nothing"] = "data" if any(good is not None for _, good in states) else "nothing"
-    planned = PlannedCell.of(reached.cell, leaves, survey.target.url)
-    actions: list[ObjectAction] = []
-    for history, good in states:
-        action = _action(survey.target.bucket, str(planned), history, good)
+    if decided.refusal is not None:
+        return Refusal(name, decided.refusal.why, decided.refusal.code)
+    planned = replace(PlannedCell.of(reached.cell, decided.leaves, survey.target.url), rest=decided.rest)
+    return Draft(planned, Again(lambda: _actions(survey, decided)), survey.bucket)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What becomes of a cell, without what becomes of each key: that is reckoned again when it is asked for."""
+
+    moment: int
+    cut: int
+    turns: tuple[tuple[int, str], ...]
+    leaves: Literal["data", "nothing"]
+    rest: str
+    refusal: Refusal | None
+
+
+def _decide(survey: CellSurvey, moment: int) -> _Decided:
+    """Raises _Undecidable. That all keys can be decided comes before anything else is said of the cell."""
+    # To what the server cuts its times: to seconds, as AWS does, unless one of them tells more.
+    cut = _MILLISECOND if contents_of(survey).fine else SECOND
+    turns: set[tuple[int, str]] = set()
+    beside = Rest()
+    refusal: Refusal | None = None
+    leaves: Literal["data", "nothing"] = "nothing"
+    for history in survey.keys:
+        good = _good(history, moment, cut)
+        if good is not None:
+            leaves = "data"
+        action = _action(survey.target.bucket, str(survey.cell), history, good)
         if isinstance(action, Refusal):
-            return Refusal(name, action.why, action.code)
-        if action is not None:
-            actions.append(action)
-    acted = {action.key for action in actions}
-    planned = replace(planned, rest=rest(history for history in survey.keys if history.key not in acted))
-    actions.sort(key=_turn)
-    return Draft(planned, tuple(actions), survey.bucket)
+            refusal = refusal or action
+        elif action is None:
+            beside.add(history)
+        else:
+            turns.add(_turn(action))
+    return _Decided(moment, cut, tuple(sorted(turns)), leaves, str(beside), refusal)
 
 
-def _cut(survey: CellSurvey) -> int:
-    """To what the server cuts its times, in nanoseconds: seconds, as AWS does, unless one of them tells more."""
-    times = (version.last_modified for history in survey.keys for version in history.versions)
-    return _MILLISECOND if any(time % SECOND for time in times) else SECOND
+def _actions(survey: CellSurvey, decided: _Decided) -> Iterator[ObjectAction]:
+    """Turn by turn, each in the order of the keys."""
+    for turn in decided.turns:
+        for history in survey.keys:
+            action = _action(survey.target.bucket, str(survey.cell), history, _good(history, decided.moment, decided.cut))
+            if action is not None and not isinstance(action, Refusal) and _turn(action) == turn:
+                yield action
 
 
 def _good(history: KeyHistory, moment: int, cut: int) -> ObjectVersion | None:
@@ -126,8 +161,11 @@ def _action(bucket: str, cell: str, history: KeyHistory, good: ObjectVersion | N
     """What brings a key into its good state; None where it is in it already."""
     top, current = history.top, history.current
     requires = Requirement(top.version_id, top.etag, top.is_marker)
+    if good is None and current is None:
+        return None
     if good is None:
-        return PutMarker(bucket, history.key, requires, top.size, cell) if current is not None else None
+        written = render(top.last_modified) or ""
+        return PutMarker(bucket, history.key, requires, top.size, cell, written, top.storage_class)
     if current is not None and (current.etag, current.size) == (good.etag, good.size):
         return None
     above = history.versions[: history.versions.index(good)]
@@ -139,11 +177,21 @@ def _action(bucket: str, cell: str, history: KeyHistory, good: ObjectVersion | N
     if good.storage_class in ARCHIVED:
         why = f"the good version of {history.key} is archived ({good.storage_class}); restore it from there first"
         return Refusal(history.key, why, "archived")
-    return CopyVersion(bucket, history.key, requires, good.version_id, good.etag, good.size, cell, storage_class=good.storage_class)
+    return CopyVersion(
+        bucket,
+        history.key,
+        requires,
+        good.version_id,
+        good.etag,
+        good.size,
+        cell,
+        storage_class=good.storage_class,
+        last_modified=render(good.last_modified) or "",
+    )
 
 
-def _turn(action: ObjectAction) -> tuple[int, str, bytes]:
+def _turn(action: ObjectAction) -> tuple[int, str]:
     """Completion markers go first and come back last, so that no reader takes half a partition for a whole one."""
     marks = marks_completion(action.key)
     goes = isinstance(action, PutMarker)
-    return (0 if goes else 2) if marks else 1, action.op, action.key.encode()
+    return (0 if goes else 2) if marks else 1, action.op

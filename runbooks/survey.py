@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from lineage.attempts import Cell
 from lineage.timestamps import SECOND
 from runbooks.guarantees import NOT_ASKED, Guarantees
+
+if TYPE_CHECKING:
+    from runbooks.contents import Contents
 
 Versioning = Literal["Enabled", "Suspended", "Off"]
 
 _TOLERANCE = 5 * SECOND
 """Servers tell whole seconds, and an answer takes its time."""
 
+
+_SHOWN = 24
+"""Hexadecimal digits of a fingerprint."""
+
+COMPLETION = "/_SUCCESS"
+"""How the names of objects end that readers take for the word that the others are all there."""
 
 LOCAL = "file:"
 """Stands for the bucket of local files, whose keys are absolute paths without the first ``/``. No S3 bucket can have this name."""
@@ -67,15 +76,37 @@ class KeyHistory:
         return None if self.top.is_marker else self.top
 
 
+class Rest:
+    """A fingerprint of what is current among some keys, in whatever order they come. Folder placeholders do not count.
+
+    What was added can be taken away again: what lies beside some keys is all without them, and nobody has to hold their names.
+    """
+
+    def __init__(self) -> None:
+        self._count = self._sum = 0
+
+    def add(self, one: KeyHistory, times: int = 1) -> None:
+        current = one.current
+        if current is None or (current.size == 0 and one.key.endswith("/")):
+            return
+        text = f"{one.key}\0{current.version_id}\0{current.etag}".encode("utf-8", "surrogatepass")
+        self._count += times
+        self._sum += times * int.from_bytes(hashlib.sha256(text).digest())
+
+    def remove(self, one: KeyHistory) -> None:
+        self.add(one, -1)
+
+    def __str__(self) -> str:
+        """Empty when there is nothing."""
+        return f"{self._count}:{self._sum % (1 << 256):064x}"[: _SHOWN + len(f"{self._count}:")] if self._count or self._sum else ""
+
+
 def rest(histories: Iterable[KeyHistory]) -> str:
-    """A fingerprint of what is current among some keys; empty when nothing is. Folder placeholders do not count."""
-    lines = sorted(
-        f"{one.key}\0{current.version_id}\0{current.etag}"
-        for one in histories
-        if (current := one.current) is not None and not (current.size == 0 and one.key.endswith("/"))
-    )
-    text = "\n".join(lines).encode("utf-8", "surrogatepass")
-    return f"{len(lines)}:{hashlib.sha256(text).hexdigest()[:24]}" if lines else ""
+    """The fingerprint of these keys."""
+    found = Rest()
+    for history in histories:
+        found.add(history)
+    return str(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,22 +213,43 @@ class BucketState:
 
 @dataclass(frozen=True, slots=True)
 class CellSurvey:
-    """One cell as found in storage: the keys under its prefix, sorted, each with its versions.
+    """One cell as found in storage: the keys under its prefix, in the order of their bytes, each with its versions.
 
+    ``keys`` may lie on disk: go through them as often as needed, and never copy them whole.
     ``table_format``: the table that the prefix belongs to, recognised by files at or above it; such files are never touched one
-    by one.
+    by one. ``contents``: what was found while listing; see ``runbooks.contents``.
     """
 
     cell: Cell
     target: Target
     bucket: BucketState
-    keys: tuple[KeyHistory, ...]
+    keys: Sequence[KeyHistory]
     table_format: str | None = None
+    contents: Contents | None = None
 
     @property
-    def objects(self) -> tuple[ObjectVersion, ...]:
+    def objects(self) -> Objects:
         """The current objects."""
-        return tuple(key.current for key in self.keys if key.current is not None)
+        return Objects(self.keys)
+
+
+class Objects(Collection[ObjectVersion]):
+    """The current objects of some keys, gone through as often as needed without holding them."""
+
+    def __init__(self, keys: Sequence[KeyHistory]) -> None:
+        self._keys = keys
+
+    def __iter__(self) -> Iterator[ObjectVersion]:
+        return (key.versions[0] for key in self._keys if not key.versions[0].is_marker)
+
+    def __bool__(self) -> bool:
+        return any(True for _ in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, one: object) -> bool:
+        return any(found == one for found in self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +257,7 @@ class PointerVersion:
     """What a pointer held at one time. ``value`` as its kind writes it; None: it was absent.
 
     ``version_id`` and ``etag`` identify the state as the kind says. ``written`` in nanoseconds UTC, by the storage's clock.
-    ``beside``: a fingerprint of what stands in the same object beside the value.
+    ``beside``: a fingerprint of what stands in the same object beside the value. ``plain``: the value as people write it.
     """
 
     value: str | None
@@ -213,6 +265,7 @@ class PointerVersion:
     etag: str
     written: int
     beside: str = ""
+    plain: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ The ``/`` at the end is what keeps ``dt=2026-11-1`` away from ``dt=2026-11-10``.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -118,13 +119,13 @@ def inside(outer: Target, bucket: str, prefix: str) -> bool:
     return bucket == outer.bucket and (prefix if prefix.endswith("/") else prefix + "/").startswith(outer.prefix)
 
 
-def table_format(keys: tuple[str, ...]) -> str | None:
+def table_format(keys: Iterable[str]) -> str | None:
     """The table format that files with these keys betray, or None."""
     for key in keys:
         if "/_delta_log/" in f"/{key}":
             return "delta"
         if "/.hoodie/" in f"/{key}":
             return "hudi"
-        if re.search(r"(^|/)metadata/[^/]*\.metadata\.json$", key):
+        if key.endswith(".metadata.json") and re.search(r"(^|/)metadata/[^/]*$", key):
             return "iceberg"
     return None
