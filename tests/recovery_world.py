@@ -203,6 +203,9 @@ class FailingStore:
         )
         return found
 
+    def blocks(self, bucket: str, key: str, version_id: str | None = None) -> Iterator[bytes]:
+        return self.inner.blocks(bucket, key, version_id)
+
     def describe(self, bucket: str, key: str, version_id: str | None = None) -> Described:
         found: Described = self.fail.around(lambda: self.inner.describe(bucket, key, version_id), lambda: None)
         return found

@@ -92,6 +92,9 @@ class MemoryStore:
             raise ObjectMissing(f"there is no such object or version: s3://{bucket}/{key}")
         return self._bytes[_name(bucket, key, found.version_id)]
 
+    def blocks(self, bucket: str, key: str, version_id: str | None = None) -> Iterator[bytes]:
+        yield self.read(bucket, key, version_id)
+
     def describe(self, bucket: str, key: str, version_id: str | None = None) -> Described:
         self.state(bucket)
         found = self._find(bucket, key, version_id)

@@ -141,6 +141,9 @@ class ObjectReader(Protocol):
     def read(self, bucket: str, key: str, version_id: str | None = None) -> bytes:
         """An object's bytes. Raises ObjectMissing."""
 
+    def blocks(self, bucket: str, key: str, version_id: str | None = None) -> Iterator[bytes]:
+        """``read`` in pieces, for objects of any size."""
+
     def list_keys(self, bucket: str, prefix: str) -> Iterator[str]:
         """The current keys under a prefix."""
 

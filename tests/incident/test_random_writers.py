@@ -74,6 +74,9 @@ class Busy:
     def put_markers(self, bucket: str, etags: Mapping[str, str]) -> Sequence[Marked]:
         return self._call(lambda: self.inner.put_markers(bucket, etags), effect=True)
 
+    def blocks(self, bucket: str, key: str, version_id: str | None = None) -> Iterator[bytes]:
+        return self.inner.blocks(bucket, key, version_id)
+
     def describe(self, bucket: str, key: str, version_id: str | None = None) -> Described:
         return self._call(lambda: self.inner.describe(bucket, key, version_id))
 
