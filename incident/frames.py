@@ -114,7 +114,7 @@ class Framed(Sequence[T]):
 
 
 class Spool:
-    """A file without a name, gone with the process, that several threads append frames to. ``folder`` must exist or be None.
+    """A file without a name, gone with the process, that several threads append frames to. It lies in ``folder``, if one is given.
 
     Raises TimelineUnwritable where there is no room for it.
     """
@@ -123,6 +123,8 @@ class Spool:
         import tempfile
 
         try:
+            if folder is not None:
+                folder.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(prefix=".spool-", dir=folder)
             Path(name).unlink()
         except OSError as error:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from incident.context import Context
 from incident.errors import BucketMissing, UsageError
+from incident.key_spool import KeySpool
 from incident.storage import open_reader
 from incident.storage.port import ObjectReader
 from lineage.attempts import Cell
 from lineage.datasets import DatasetId
 from lineage.declarations import Declarations
+from runbooks.contents import Gathering
 from runbooks.facts import Place
 from runbooks.plan import Refusal
 from runbooks.survey import BucketState, CellSurvey, Target
@@ -33,6 +36,8 @@ class Surveyor:
     declarations: Declarations
     deleting: bool = True
     clock: Callable[[], int] | None = None
+    spool: KeySpool = field(default_factory=KeySpool)
+    """Where the keys go: a survey of a million is never held whole."""
     warnings: list[str] = field(default_factory=list)
     """What is wrong with our clock, by those of the storages that were looked at."""
     _states: dict[str, BucketState] = field(default_factory=dict)
@@ -78,10 +83,11 @@ class Surveyor:
 
     def _look(self, cell: Cell, target: Target) -> CellSurvey:
         reader = self.readers(target.bucket, target.prefix)
-        keys = tuple(sorted(reader.histories(target.bucket, target.prefix), key=lambda history: history.key.encode()))
+        gathering = Gathering()
+        keys = self.spool.gather(gathering.through(reader.histories(target.bucket, target.prefix)))
         root = location(cell.dataset, self.declarations)
         form = self._formats.get(root) if isinstance(root, Location) else None
-        return CellSurvey(cell, target, self._states[target.bucket], keys, form)
+        return CellSurvey(cell, target, self._states[target.bucket], keys, form, gathering.contents())
 
     def _table(self, reader: ObjectReader, root: Location) -> None:
         """Whether the root, or a folder above it, is a table's: its log lies beside the partitions, not in them."""
@@ -104,10 +110,10 @@ def _upwards(prefix: str) -> Iterator[str]:
         prefix = prefix + "/" if prefix else ""
 
 
-def surveyor(context: Context, *, deleting: bool) -> Surveyor:
-    return Surveyor(
-        lambda bucket, prefix: open_reader(context.config, bucket, prefix), context.config.declarations, deleting, context.now
-    )
+def surveyor(context: Context, room: Path, *, deleting: bool) -> Surveyor:
+    """``room``: a folder for what does not fit into memory."""
+    readers: Readers = lambda bucket, prefix: open_reader(context.config, bucket, prefix)  # noqa: E731
+    return Surveyor(readers, context.config.declarations, deleting, context.now, KeySpool(room))
 
 
 def places(context: Context, datasets: Iterable[DatasetId], sources: Iterable[str] = ()) -> tuple[Place, ...]:

@@ -13,6 +13,7 @@ from incident.executor import Applied, apply, interrupted, last_applied, require
 from incident.executor import resume as finish
 from incident.home import IncidentFolder
 from incident.journal import read_journal
+from incident.kept_actions import ActionSpool
 from incident.object_actions import KINDS, ObjectActions
 from incident.outputs import place
 from incident.plan_actions import PlanActions
@@ -133,7 +134,7 @@ def resume(context: Context, take_over: bool) -> Report:
 def _facts(context: Context, folder: IncidentFolder, fresh: Fresh, cells: Sequence[Cell], *, deleting: bool) -> Facts:
     context.say(f"Looking at {len(cells)} cells in storage …")
     with context.progress("survey", len(cells)) as bar:
-        looking = surveyor(context, deleting=deleting)
+        looking = surveyor(context, folder.room, deleting=deleting)
         surveys = looking.survey(cells, bar.advance)
     return Facts(
         incident=folder.id,
@@ -142,6 +143,7 @@ def _facts(context: Context, folder: IncidentFolder, fresh: Fresh, cells: Sequen
         can_be_made=lambda job: context.config.orchestrator_for(job) is not None,
         places=places(context, fresh.history.datasets, named_sources(context, folder)),
         previous=last_applied(folder),
+        keep=ActionSpool(folder.room),
         warnings=(*(f"the radius changed: {change}" for change in fresh.difference), *_home_warning(context), *looking.warnings),
     )
 
