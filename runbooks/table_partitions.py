@@ -81,7 +81,9 @@ def _compared(asked: Value, field: FieldValue) -> Standing:
             return "inside" if asked == has else _texts(asked, has)
         case Period(), int() | str():
             period = parse_period(str(has))
-            return "unclear" if period is None else _periods(asked, period)
+            if period is None:
+                return "unclear" if any(one.isdigit() for one in str(has)) else "outside"  # a word is no date
+            return _periods(asked, period)
         case Period(), Period():
             return _periods(asked, has)
         case _:

@@ -47,10 +47,8 @@ def good_version(
     """
     told = [at for at, one in enumerate(history) if one.version in bad]
     try:
-        if named and told:
-            at = told[0] - 1
-        else:
-            at = min([_in_time(history, since, skew, before), *(one - 1 for one in told)])
+        latest = told[0] - 1 if told else len(history)
+        at = latest if named and told else min(_in_time(history, since, skew, before), latest)
         if at < 0 and not begins:
             return Refusal(name, f"its versions of before the fault have expired{_listed(history)}", "expired")
     except _Undecidable as error:
@@ -139,10 +137,11 @@ def revert_draft(reached: ReachedCell, survey: TableSurvey) -> Draft | Refusal:
         return Refusal(name, good.why, good.code)
     planned = PlannedCell.of(survey.cell, "data" if good.files.files else "nothing", survey.place.url)
     whole = survey.place.whole and good.version is not None
-    unclear = "" if whole else survey.now.unclear or good.files.unclear
-    if unclear:
+    unclear = survey.now.unclear or good.files.unclear
+    if unclear and not whole:
         return Refusal(name, unclear, "table-partition")
-    if good.files.fingerprint == survey.now.fingerprint:
+    same = good.version is not None and good.version.version == survey.version
+    if same or (good.files.fingerprint == survey.now.fingerprint and not unclear):
         return Draft(planned, (), None)
     target = "" if good.version is None else good.version.version
     return Draft(planned, (_change(survey, planned, good.files, target=target, whole=whole),), None)
