@@ -58,9 +58,9 @@ class TickingStore(MemoryStore):
 
     clock: Callable[[], int]
 
-    def _push(self, bucket: str, version: ObjectVersion) -> str:
+    def _push(self, bucket: str, version: ObjectVersion, data: bytes = b"") -> str:
         self.now = self.clock()
-        return super()._push(bucket, version)
+        return super()._push(bucket, version, data)
 
 
 @dataclass
