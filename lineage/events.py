@@ -20,7 +20,7 @@ from lineage.partitions import Partition, from_path, partition, split_name
 from lineage.timestamps import AFTER, BEFORE, parse
 
 EventType = Literal["OTHER", "START", "RUNNING", "COMPLETE", "ABORT", "FAIL"]
-_TYPES: dict[str, EventType] = {
+TYPES: dict[str, EventType] = {
     "START": "START",
     "RUNNING": "RUNNING",
     "COMPLETE": "COMPLETE",
@@ -29,7 +29,8 @@ _TYPES: dict[str, EventType] = {
 }
 
 
-_DECODER = json.JSONDecoder()
+_DECODER = json.JSONDecoder(parse_int=lambda digits: int(digits) if len(digits) < _LONGEST_NUMBER else float(digits))
+_LONGEST_NUMBER = 4300  # more digits, int() refuses; no reason to lose the line
 _NEXT = re.compile(r"[^ \t]|\Z")
 
 
@@ -156,20 +157,20 @@ def event(raw: Any) -> Event:
     inputs = list(_references(raw.get("inputs"), "inputs", "input", notes))
     outputs = list(_references(raw.get("outputs"), "outputs", "output", notes))
     task = _dict(_dict(facets.get("airflow")).get("task"))
-    inputs += _missing(_asset_references(task.get("inlets")), inputs)
-    outputs += _missing(_asset_references(task.get("outlets")), outputs)
+    inputs += _missing(asset_references(task.get("inlets")), inputs)
+    outputs += _missing(asset_references(task.get("outlets")), outputs)
     return Event(
         time=when,
-        type=_TYPES.get(str(raw.get("eventType")).upper(), "OTHER"),
+        type=TYPES.get(str(raw.get("eventType")).upper(), "OTHER"),
         run_id=run_id or None,
         job=JobId(namespace, name),
         inputs=tuple(inputs),
         outputs=tuple(outputs),
-        nominal=_nominal(_dict(facets.get("nominalTime")), notes),
+        nominal=nominal_time(_dict(facets.get("nominalTime")), notes),
         partition_key=_partition_key(facets),
         code_version=_code_version(_dict(job.get("facets")), facets),
         notes=tuple(notes),
-        owners=_owners(_dict(job.get("facets"))),
+        owners=owners_of(_dict(job.get("facets"))),
     )
 
 
@@ -184,15 +185,15 @@ def _references(raw: Any, where: str, direction: str, notes: list[str]) -> Itera
         if not name:
             notes.append(f"a dataset in {where} has no name")
             continue
-        yield _reference(normalise(namespace, name), item, direction)
+        yield reference(normalise(namespace, name), item, direction)
 
 
-def _reference(full: DatasetId, raw: dict[str, Any], direction: str) -> DatasetRef:
+def reference(full: DatasetId, raw: dict[str, Any], direction: str) -> DatasetRef:
     facets = _dict(raw.get("facets"))
     own = _dict(raw.get(f"{direction}Facets"))
     base, suffix = split_name(full.name)
-    subset = _dict(own.get("subset") or facets.get("subset"))
-    named = _subset(_dict(subset.get(f"{direction}Condition")))
+    told = _dict(own.get("subset") or facets.get("subset"))
+    named = subset(_dict(told.get(f"{direction}Condition")))
     suffixed = not named and bool(suffix)
     if suffixed:
         named = {suffix: full.name[len(base) :].strip("/")}
@@ -204,7 +205,7 @@ def _reference(full: DatasetId, raw: dict[str, Any], direction: str) -> DatasetR
         dataset=DatasetId(full.namespace, base),
         partitions=tuple(named),
         suffixed=suffixed,
-        version=_scalar(_dict(facets.get("version")).get("datasetVersion")) or _scalar(report.get("snapshotId")) or None,
+        version=scalar(_dict(facets.get("version")).get("datasetVersion")) or scalar(report.get("snapshotId")) or None,
         operation=_text(report.get("operation")).lower() or None,
         lifecycle=_text(lifecycle.get("lifecycleStateChange")).upper() or None,
         materialized=_text(model.get("materialized")) or None,
@@ -212,13 +213,13 @@ def _reference(full: DatasetId, raw: dict[str, Any], direction: str) -> DatasetR
         exposed=bool(_dict(facets.get("dbt_exposures")).get("exposures")),
         symlinks=tuple(_identifier(one) for one in _list(_dict(facets.get("symlinks")).get("identifiers")) if _named(one)),
         renamed_from=_identifier(previous) if _named(previous) else None,
-        owners=_owners(facets),
+        owners=owners_of(facets),
         spelled=tuple(named.values()),
         format=_text(_dict(facets.get("storage")).get("storageLayer")).lower() or None,
     )
 
 
-def _owners(facets: dict[str, Any]) -> tuple[str, ...]:
+def owners_of(facets: dict[str, Any]) -> tuple[str, ...]:
     return tuple(_text(_dict(owner).get("name")) for owner in _list(_dict(facets.get("ownership")).get("owners")) if _named(owner))
 
 
@@ -227,11 +228,11 @@ def _identifier(raw: Any) -> DatasetId:
     return DatasetId(full.namespace, split_name(full.name)[0])
 
 
-def _subset(condition: dict[str, Any]) -> dict[Partition, str]:
+def subset(condition: dict[str, Any]) -> dict[Partition, str]:
     """The partitions of a subset condition, each as it was written; empty when it names none that we understand."""
     found: dict[Partition, str] = {}
     for one in _list(condition.get("partitions")):
-        dimensions = {_text(key): _scalar(value) for key, value in _dict(_dict(one).get("dimensions")).items()}
+        dimensions = {_text(key): scalar(value) for key, value in _dict(_dict(one).get("dimensions")).items()}
         identifier = _text(_dict(one).get("identifier"))
         if dimensions and all(dimensions.values()):
             spelled = "/".join(f"{key}={value}" for key, value in dimensions.items())
@@ -249,7 +250,7 @@ def _subset(condition: dict[str, Any]) -> dict[Partition, str]:
     return found
 
 
-def _asset_references(raw: Any) -> Iterator[DatasetRef]:
+def asset_references(raw: Any) -> Iterator[DatasetRef]:
     """Airflow's inlets and outlets, which arrive as the repr of a list of assets."""
     if not isinstance(raw, str) or "uri" not in raw or len(raw) > 1_000_000:
         return
@@ -263,7 +264,7 @@ def _asset_references(raw: Any) -> Iterator[DatasetRef]:
         if separator and rest:
             host, _, path = rest.partition("/")
             if path:
-                yield _reference(normalise(f"{scheme}://{host}", path), {}, "")
+                yield reference(normalise(f"{scheme}://{host}", path), {}, "")
 
 
 def _missing(candidates: Iterator[DatasetRef], present: list[DatasetRef]) -> list[DatasetRef]:
@@ -271,7 +272,7 @@ def _missing(candidates: Iterator[DatasetRef], present: list[DatasetRef]) -> lis
     return [candidate for candidate in candidates if candidate.dataset not in known]
 
 
-def _nominal(facet: dict[str, Any], notes: list[str]) -> tuple[int, int] | None:
+def nominal_time(facet: dict[str, Any], notes: list[str]) -> tuple[int, int] | None:
     start, end = facet.get("nominalStartTime"), facet.get("nominalEndTime")
     if not isinstance(start, str):
         return None
@@ -319,7 +320,7 @@ def _text(value: Any) -> str:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
 
 
-def _scalar(value: Any) -> str:
+def scalar(value: Any) -> str:
     if isinstance(value, str):
         return _text(value)
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""

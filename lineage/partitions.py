@@ -164,10 +164,20 @@ def parse_partition(text: str) -> Partition:
     return Partition(tuple(sorted({**dict(partition(mapping).items), **ranges}.items())))
 
 
+@lru_cache(maxsize=8192)
+def _pairs(text: str) -> Partition | None:
+    """The partition of ``dt=2026-11-18/hour=03``; None unless every segment is a key and a value."""
+    matches = [_SEGMENT.fullmatch(segment) for segment in text.split("/")]
+    return partition({match[1]: match[2] for match in matches if match}) if all(matches) else None
+
+
 @lru_cache(maxsize=65_536)
 def split_name(name: str) -> tuple[str, Partition]:
     """A dataset's name and the partition at its end: ``clean/orders/dt=2026-11-18`` → ``clean/orders``, ``dt=2026-11-18``."""
     stripped = name.rstrip("/")
+    slash = stripped.rfind("/", 0, equals) if (equals := stripped.find("=")) >= 0 else -1
+    if slash >= 0 and (found := _pairs(stripped[slash + 1 :])) is not None:
+        return stripped[:slash], found  # of all names that end so
     segments = stripped.split("/")
     pairs: list[tuple[str, str]] = []
     while len(segments) > 1 and (match := _SEGMENT.fullmatch(segments[-1])):

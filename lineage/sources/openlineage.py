@@ -5,29 +5,29 @@ Plain, gzip or zstd is told by a file's first bytes, not by its name.
 
 from __future__ import annotations
 
-import io
 import os
-import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import Any, BinaryIO
 
-import zstandard
-
+from lineage.decoding import decoder
+from lineage.decoding.streams import (
+    BUFFER,
+    HEAD,
+    UNREADABLE,
+    is_binary,
+    is_packed,
+    lines,
+    may_be_document,
+    unpacked,
+    values_or_lines,
+)
 from lineage.errors import SourceUnreadable
 from lineage.events import Event, Unusable, decode, event
 from lineage.sources import Problems, Remote, Skipped, Tap
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
 _ENDINGS = (".json", ".ndjson", ".jsonl", ".log", ".txt")
 _PACKED = (".gz", ".zst", ".zstd")
-_OBJECT = re.compile(rb"\{\s*\"")
-_LONGEST_LINE = 64 * 1024 * 1024
-_WHOLE_FILE = 256 * 1024 * 1024
 
 
 def read(
@@ -39,9 +39,8 @@ def read(
         try:
             with opener() as raw:
                 yield from _events(name, raw, problems, tap)
-        except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            problems.skipped.append(Skipped(name, 0, f"could not be read to its end: {reason}"))
+        except UNREADABLE as error:
+            problems.skipped.append(cut_short(name, error))
 
 
 def _files(source: str, remote: Remote | None, problems: Problems) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
@@ -50,14 +49,19 @@ def _files(source: str, remote: Remote | None, problems: Problems) -> Iterator[t
             raise SourceUnreadable(
                 f"lineage source {source} needs a storage", "add a [[storage]] entry for its bucket to incident.toml"
             )
-        names = sorted(name for name in remote.names(source) if _is_lineage(name) or name == source)
+        names = sorted(name for name in remote.names(source) if is_lineage(name) or name == source)
         if not names:
             raise SourceUnreadable(f"lineage source {source}: no events there", "check the bucket and prefix")
         for name in names:
             yield name, lambda name=name: remote.open(name)  # type: ignore[misc]
         return
     for path in _paths(source, problems):
-        yield str(path), lambda path=path: path.open("rb")  # type: ignore[misc]
+        yield str(path), lambda path=path: path.open("rb", BUFFER)  # type: ignore[misc]
+
+
+def local_files(source: str, problems: Problems) -> list[str]:
+    """The files that a local source means, in order. Raises SourceUnreadable."""
+    return [str(path) for path in _paths(source, problems)]
 
 
 def _paths(source: str, problems: Problems) -> list[Path]:
@@ -95,8 +99,8 @@ def _inside(folder: Path, problems: Problems) -> tuple[list[Path], list[Skipped]
         unseen.append(Skipped(str(error.filename), 0, f"the folder could not be read: {error.strerror or error}"))
 
     for place, folders, names in os.walk(folder, onerror=denied):
-        found += [Path(place, name) for name in names if _is_lineage(name)]
-        if others := sorted(name for name in names if not _is_lineage(name) and name[0] not in "._"):
+        found += [Path(place, name) for name in names if is_lineage(name)]
+        if others := sorted(name for name in names if not is_lineage(name) and name[0] not in "._"):
             files = f"{len(others)} files, the first {others[0]}" if len(others) > 1 else others[0]
             problems.noted.append(Skipped(place, 0, f"not read, by the ending: {files}; name a file to have it read"))
         linked = [Path(place, name) for name in folders if Path(place, name).is_symlink()]
@@ -104,66 +108,72 @@ def _inside(folder: Path, problems: Problems) -> tuple[list[Path], list[Skipped]
     return sorted(found), sorted(unseen, key=lambda one: one.source)
 
 
-def _is_lineage(name: str) -> bool:
+def is_lineage(name: str) -> bool:
     lowered = name.lower()
     for ending in _PACKED:
         lowered = lowered.removesuffix(ending)
     return lowered.endswith(_ENDINGS)
 
 
-def _events(name: str, raw: BinaryIO, problems: Problems, tap: Tap | None) -> Iterator[Event]:
-    stream = _unpacked(raw)
-    head = stream.peek(4096)[:4096]
-    if b"\0" in head and not _OBJECT.search(head):  # zeros among events are a torn write, and cost the lines that they are in
-        problems.skipped.append(Skipped(name, 0, "a binary file, not lineage"))
-        return
-    if head.lstrip().startswith(b"[") or (name.lower().endswith(".json") and b"}\n{" not in head):
-        body = stream.read(_WHOLE_FILE) + stream.readline()
-        try:
-            found = _one_value(body)
-        except Unusable:
-            lines: Iterable[bytes] = chain(body.split(b"\n"), _lines(stream))
+def by_lines(name: str, head: bytes) -> bool:
+    """Whether a file that begins like this holds one event a line, so that what is added to it can be read by itself."""
+    return not (is_packed(head) or may_be_document(name, head) or is_binary(head))
+
+
+def events_of(
+    name: str, raw: BinaryIO, problems: Problems, tap: Tap | None = None, *, first_line: int | None = None
+) -> Iterator[Event]:
+    """Every usable event of one stream; ``first_line``: it begins with this line of a file of lines."""
+    try:
+        yield from _events(name, raw, problems, tap, first_line)
+    except UNREADABLE as error:
+        problems.skipped.append(cut_short(name, error))
+
+
+def cut_short(name: str, error: Exception) -> Skipped:
+    """A file whose end could not be read; what came before counts."""
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return Skipped(name, 0, f"could not be read to its end: {reason}")
+
+
+def _events(name: str, raw: BinaryIO, problems: Problems, tap: Tap | None, first_line: int | None = None) -> Iterator[Event]:
+    quick = decoder().event if tap is None else _nothing  # a tap wants all of the object
+    for number, told in enumerate(lines_or_values(name, raw, problems, first_line), first_line or 1):
+        if isinstance(told, bytes) and (made := quick(told)) is not None:
+            yield made
         else:
-            yield from _each(name, found if isinstance(found, list) else [found], problems, tap)
+            yield from tolerantly(name, number, told, problems, tap)
+
+
+def lines_or_values(name: str, raw: BinaryIO, problems: Problems, first_line: int | None = None) -> Iterable[Any]:
+    """The lines of a stream as bytes; or, where it is one JSON document, its values. Both are counted from 1."""
+    stream = unpacked(raw)
+    if first_line is not None:
+        return lines(stream)
+    if is_binary(stream.peek(HEAD)[:HEAD]):
+        problems.skipped.append(Skipped(name, 0, "a binary file, not lineage"))
+        return ()
+    values, found = values_or_lines(name, stream)
+    return found if values is None else values
+
+
+def _nothing(_line: bytes) -> None:
+    """No event."""
+
+
+def tolerantly(name: str, number: int, told: Any, problems: Problems, tap: Tap | None = None) -> Iterator[Event]:
+    """The events of any line, or of a JSON value; what of it cannot be used is kept in ``problems``."""
+    values = [told]
+    if isinstance(told, bytes):
+        if not told.strip():
             return
-    else:
-        lines = _lines(stream)
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
         try:
-            found = decode(line)
+            found = decode(told)
         except Unusable as error:
             problems.skipped.append(Skipped(name, number, str(error)))
-            continue
-        yield from _each(name, found if isinstance(found, list) else [found], problems, tap, number)
-
-
-def _one_value(body: bytes) -> object:
-    """The JSON value that the body is. Raises Unusable when it is none, or when its first line is one already."""
-    start = len(body) - len(body.lstrip())
-    end = body.find(b"\n", start)
-    if end >= 0 and body[end:].strip() and _is_value(body[start:end]):
-        raise Unusable("one value a line")
-    return decode(body, prefixed=False)
-
-
-def _is_value(line: bytes) -> bool:
-    try:
-        decode(line, prefixed=False)
-    except Unusable:
-        return False
-    return True
-
-
-def _lines(stream: io.BufferedReader) -> Iterator[bytes]:
-    return iter(lambda: stream.readline(_LONGEST_LINE), b"")
-
-
-def _each(name: str, values: list[object], problems: Problems, tap: Tap | None, line: int | None = None) -> Iterator[Event]:
-    """Events of decoded values; ``line`` is theirs, or else they are counted as elements of one array."""
-    for index, value in enumerate(values, 1):
-        number = index if line is None else line
+            return
+        values = found if isinstance(found, list) else [found]
+    for value in values:
         try:
             made = event(value)
         except Unusable as error:
@@ -173,46 +183,3 @@ def _each(name: str, values: list[object], problems: Problems, tap: Tap | None, 
         if tap is not None:
             tap(value, made)
         yield made
-
-
-def _unpacked(raw: BinaryIO) -> io.BufferedReader:
-    """The stream's text, unpacked by what its first bytes say."""
-    buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", raw))
-    magic = buffered.peek(4)[:4]
-    if magic.startswith(b"\x1f\x8b"):
-        import gzip
-
-        return io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=buffered)))
-    if magic == b"\x28\xb5\x2f\xfd":
-        return io.BufferedReader(_Zstandard(buffered), 1 << 17)
-    return buffered
-
-
-class _Zstandard(io.RawIOBase):
-    """Zstandard frames unpacked; the library's own reader takes a file that was cut short for a whole one."""
-
-    def __init__(self, packed: BinaryIO) -> None:
-        self._packed = packed
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
-        self._begun = False
-        self._left = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
-        while not self._left:
-            chunk = self._frame.unused_data if self._frame.eof else b""
-            chunk = chunk or self._packed.read(1 << 14)
-            if not chunk:
-                if self._begun and not self._frame.eof:
-                    raise EOFError("the last zstd frame has no end")
-                return 0
-            if self._frame.eof:
-                self._frame = zstandard.ZstdDecompressor().decompressobj()
-            self._begun = True
-            self._left = self._frame.decompress(chunk)
-        count = min(len(view), len(self._left))
-        view[:count], self._left = self._left[:count], self._left[count:]
-        return count

@@ -1,0 +1,220 @@
+"""The references of typed events, each understood once: the same words of a producer give the same ``DatasetRef`` again.
+
+What a reference says is made by ``lineage.events``, from the same words; here is only the memory of it, so that it cannot say
+anything else. No memory grows with the length of a file: those that fill up are emptied.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal, NamedTuple
+
+import orjson
+
+from lineage.datasets import DatasetId, normalise
+from lineage.decoding.wire import ABSENT, PLAIN, Condition, Dataset, Facets, OwnFacets, Report, Subset
+from lineage.events import DatasetRef, asset_references, reference, scalar, subset
+from lineage.index.partition_text import written
+from lineage.partitions import Partition, split_name
+
+FULL = 1 << 16
+"""So many entries a memory holds before it is emptied."""
+
+
+class Doubt(Exception):
+    """Something that only the tolerant way can answer."""
+
+
+class Named(NamedTuple):
+    """Partitions that an event names, with their spellings, and as text that gives them back."""
+
+    partitions: tuple[Partition, ...]
+    spelled: tuple[str, ...]
+    texts: tuple[str, ...]
+
+
+Found = tuple[int, Named | None, str | None]
+"""A reference: the number of its constant part, and what differs from run to run, its partitions and its version."""
+
+_Place = tuple[int, Found]
+"""A dataset as it is named: the number of its constant when a subset names partitions, and what it is when none does."""
+
+
+class References:
+    """``constants`` by their numbers: references without partitions and version. Numbers are never taken back."""
+
+    def __init__(self) -> None:
+        self.constants: list[DatasetRef] = []
+        self._numbers: dict[DatasetRef, int] = {}
+        self._made: dict[Found, DatasetRef] = {}
+        self._assets: dict[str, tuple[tuple[DatasetId, Found], ...]] = {}
+        self.inputs = Side(self, "input")
+        self.outputs = Side(self, "output")
+
+    def split(self, made: DatasetRef) -> Found:
+        """A reference in its two parts."""
+        named, constant = None, made
+        if made.partitions or made.version is not None:
+            constant = replace(made, partitions=(), spelled=(), version=None)
+        if made.partitions:
+            named = Named(made.partitions, made.spelled, tuple(map(written, made.partitions)))
+        number = self._numbers.get(constant)
+        if number is None:
+            number = self._numbers[constant] = len(self.constants)
+            self.constants.append(constant)
+        return number, named, made.version
+
+    def whole(self, found: Found) -> DatasetRef:
+        """The reference of which these are the parts."""
+        number, named, version = found
+        if named is None and version is None:
+            return self.constants[number]
+        made = self._made.get(found)
+        if made is None:
+            make_room(self._made)
+            partitions, spelled = ((), ()) if named is None else named[:2]
+            made = replace(self.constants[number], partitions=partitions, spelled=spelled, version=version)
+            self._made[found] = made
+        return made
+
+    def assets(self, raw: Any, present: list[Found]) -> list[Found]:
+        """Of Airflow's inlets or outlets, those whose datasets are not among the references present."""
+        if not isinstance(raw, str) or "uri" not in raw:
+            return []
+        told = self._assets.get(raw)
+        if told is None:
+            told = tuple((one.dataset, self.split(one)) for one in asset_references(raw))
+            if len(raw) < FULL:
+                make_room(self._assets)
+                self._assets[raw] = told
+        known = {self.constants[number].dataset for number, _, _ in present}
+        return [found for dataset, found in told if dataset not in known]
+
+
+class Side:
+    """The references that events read, or those that they write."""
+
+    def __init__(self, references: References, direction: Literal["input", "output"]) -> None:
+        self._references = references
+        self._direction = direction
+        self._reads = direction == "input"
+        self._plain: dict[tuple[str, str], _Place] = {}
+        self._telling: dict[tuple[str | bytes | None, ...], _Place] = {}
+        self._suffixed: dict[tuple[str, str], tuple[int, int]] = {}
+        self._partitions: dict[bytes, Named | None] = {}
+        self._tails: dict[str, Named | None] = {}
+        self._places: dict[tuple[str, ...], Named | None] = {}
+
+    def find(self, raw: Dataset) -> Found:
+        """A dataset of an event. Raises Doubt or ValueError for what the tolerant way has to look at."""
+        facets, version = raw.facets, None
+        own = raw.inputFacets if self._reads else raw.outputFacets
+        told = None if own is None else own.subset
+        if (facets is None or facets == PLAIN) and (own is None or own.icebergScanReport is own.icebergCommitReport):
+            bare, otherwise = self._plain.get((raw.namespace, raw.name)) or self._new_plain(raw)
+        else:
+            bare, otherwise, told, version = self._telling_place(raw, facets or PLAIN, own or _NONE)
+        if told is not None and (condition := told.inputCondition if self._reads else told.outputCondition) is not None:
+            if condition.locations is None:
+                words = bytes(condition.partitions)
+                named = self._partitions.get(words) or self._named(words)
+            else:
+                named = self._located(condition.locations, condition)
+            if named is not None:
+                return bare, named, version
+        return otherwise if version is None else (otherwise[0], otherwise[1], version)
+
+    def _new_plain(self, raw: Dataset) -> _Place:
+        name, ends = raw.name, raw.name.find("=")
+        slash = name.rfind("/", 0, ends) if ends > 0 else -1
+        if slash > 0 and name[slash - 1] != "/" and "://" not in name and (named := self._tail(name, slash)) is not None:
+            key = raw.namespace, name[:slash]  # names that end in other partitions are told by the same words
+            known = self._suffixed.get(key)
+            if known is None:
+                make_room(self._suffixed)
+                place = self._understood(raw, {}, {})
+                known = self._suffixed[key] = place[0], place[1][0]
+            return known[0], (known[1], named, None)
+        make_room(self._plain)
+        place = self._plain[raw.namespace, name] = self._understood(raw, {}, {})
+        return place
+
+    def _telling_place(self, raw: Dataset, facets: Facets, own: OwnFacets) -> tuple[int, Found, Subset | None, str | None]:
+        """The dataset by everything that its facets say; what differs from run to run is no part of the memory's key."""
+        scan, commit = own.icebergScanReport, own.icebergCommitReport
+        if (scan is not None and commit is not None) or (own.subset is not None and facets.subset is not None):
+            raise Doubt
+        report = scan or commit or _NO_REPORT
+        if not isinstance(report.operation, str | None):
+            raise Doubt
+        words = tuple(bytes(getattr(facets, one)) for one in _TELLING)
+        key = (raw.namespace, raw.name, report.operation, *words)
+        place = self._telling.get(key)
+        if place is None:
+            make_room(self._telling)
+            told = {one: orjson.loads(word) for one, word in zip(_TELLING, words, strict=True) if word}
+            place = self._telling[key] = self._understood(raw, told, {"icebergScanReport": {"operation": report.operation}})
+        version = None if facets.version is None else _version(facets.version.datasetVersion)
+        return *place, own.subset or facets.subset, version or _version(report.snapshotId)
+
+    def _understood(self, raw: Dataset, facets: dict[str, Any], own: dict[str, Any]) -> _Place:
+        if not raw.name:
+            raise Doubt
+        made = reference(normalise(raw.namespace, raw.name), {"facets": facets, f"{self._direction}Facets": own}, self._direction)
+        bare = replace(made, partitions=(), spelled=(), suffixed=False) if made.partitions else made
+        return self._references.split(bare)[0], self._references.split(made)
+
+    def _named(self, words: bytes) -> Named | None:
+        """The partitions of a subset by the words in which it lists them."""
+        if words in self._partitions:
+            return self._partitions[words]
+        make_room(self._partitions)
+        named = self._partitions[words] = _as_named(subset({"partitions": orjson.loads(words)}) if words else {})
+        return named
+
+    def _located(self, locations: list[str], condition: Condition) -> Named | None:
+        """The partitions of a subset by the places where they lie, and by their words where it has these too."""
+        if condition.partitions is not ABSENT:
+            return _as_named(subset({"locations": locations, "partitions": orjson.loads(condition.partitions)}))
+        if len(locations) == 1:
+            (only,) = locations
+            ends = only.find("=")
+            slash = only.rfind("/", 0, ends) if ends > 0 else -1
+            if slash >= 0 and (named := self._tail(only, slash)) is not None:
+                return named
+        key = tuple(locations)
+        if key not in self._places:
+            make_room(self._places)
+            self._places[key] = _as_named(subset({"locations": locations}))
+        return self._places[key]
+
+    def _tail(self, place: str, slash: int) -> Named | None:
+        """The partition that a place or name ends in after that slash; None unless all of that is keys and values."""
+        tail = place[slash + 1 :]
+        if tail not in self._tails:
+            make_room(self._tails)
+            base, found = split_name(place)
+            ours = len(base) == slash and place[-1] != "/"
+            self._tails[tail] = _as_named({found: tail}) if ours else None
+        return self._tails[tail]
+
+
+_TELLING = ("lifecycleStateChange", "dbt_model", "dbt_exposures", "symlinks", "ownership", "storage")
+_NONE = OwnFacets()
+_NO_REPORT = Report()
+
+
+def _version(told: Any) -> str | None:
+    if isinstance(told, int) and not -(2**63) <= told < 2**64:
+        raise Doubt  # a fraction to the tolerant way's parser
+    return scalar(told) or None
+
+
+def _as_named(told: dict[Partition, str]) -> Named | None:
+    return Named(tuple(told), tuple(told.values()), tuple(map(written, told))) if told else None
+
+
+def make_room(memory: dict[Any, Any]) -> None:
+    """Empties a memory that is full."""
+    if len(memory) >= FULL:
+        memory.clear()

@@ -1,0 +1,154 @@
+"""Events as columns: what a decoder hands to the index. Plain lists, so that a process can hand a batch to another.
+
+What repeats is told once: references (``ref``) and heads; a row an event holds its time, its head, its run, and what differs from
+run to run. Reading events into a batch and out of it again gives the same events, less ``notes`` and ``spelled``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
+
+from lineage.datasets import JobId
+from lineage.events import DatasetRef, Event, EventType
+from lineage.index import partition_text
+
+KINDS: Final[tuple[EventType, ...]] = ("OTHER", "START", "RUNNING", "COMPLETE", "ABORT", "FAIL")
+"""Types of events by their number, which is also their order within one moment."""
+
+KIND: Final[dict[EventType, int]] = {name: number for number, name in enumerate(KINDS)}
+TERMINAL: Final = KIND["COMPLETE"]
+"""This number and those above end an attempt."""
+
+NOMINAL, KEYED, CODED = 1, 2, 4
+"""Flags of a head: which of nominal time, partition key and code version its events tell."""
+
+Slot = tuple[int, tuple[str, ...], str | None]
+"""The position of a reference (inputs, then outputs), its partitions as text, its version; only for those that name either."""
+
+
+class Head(NamedTuple):
+    """What repeats of an event; ``inputs`` and ``outputs`` are numbers of references."""
+
+    kind: int
+    job: JobId | None
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    owners: tuple[str, ...]
+    flags: int
+
+
+class Extra(NamedTuple):
+    """What differs from run to run."""
+
+    slots: tuple[Slot, ...] = ()
+    nominal: tuple[int, int] | None = None
+    partition_key: str | None = None
+    code_version: str | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """Some events. ``refs`` and ``heads`` by their numbers in this batch; the four columns have one entry an event."""
+
+    refs: list[DatasetRef] = field(default_factory=list)
+    heads: list[Head] = field(default_factory=list)
+    time: list[int] = field(default_factory=list)
+    head: list[int] = field(default_factory=list)
+    run: list[str | None] = field(default_factory=list)
+    extra: list[Extra | None] = field(default_factory=list)
+    _refs: dict[DatasetRef, int] = field(default_factory=dict, repr=False)
+    _heads: dict[Head, int] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def ref(self, constant: DatasetRef) -> int:
+        """The number of a reference that names no partitions, spelling or version; the rest of it is as the event says."""
+        found = self._refs.get(constant)
+        if found is None:
+            found = self._refs[constant] = len(self.refs)
+            self.refs.append(constant)
+        return found
+
+    def add(
+        self,
+        time: int,
+        kind: int,
+        run_id: str | None,
+        job: JobId | None,
+        inputs: tuple[int, ...],
+        outputs: tuple[int, ...],
+        slots: tuple[Slot, ...] = (),
+        nominal: tuple[int, int] | None = None,
+        partition_key: str | None = None,
+        code_version: str | None = None,
+        owners: tuple[str, ...] = (),
+    ) -> None:
+        """One event; the arguments are those of ``Event``."""
+        flags = (nominal is not None) | (partition_key is not None) << 1 | (code_version is not None) << 2
+        key = Head(kind, job, inputs, outputs, owners, flags)
+        head = self._heads.get(key)
+        if head is None:
+            head = self._heads[key] = len(self.heads)
+            self.heads.append(key)
+        self.time.append(time)
+        self.head.append(head)
+        self.run.append(run_id)
+        self.extra.append(Extra(slots, nominal, partition_key, code_version) if flags or slots else None)
+
+    def event(self, made: Event) -> None:
+        """One event as the tolerant path makes it."""
+        slots: list[Slot] = []
+        numbers = []
+        for position, reference in enumerate((*made.inputs, *made.outputs)):
+            constant = reference
+            if reference.partitions or reference.spelled or reference.version is not None:
+                if reference.partitions or reference.version is not None:
+                    slots.append((position, tuple(map(partition_text.written, reference.partitions)), reference.version))
+                constant = replace(reference, partitions=(), spelled=(), version=None)
+            numbers.append(self.ref(constant))
+        split = len(made.inputs)
+        self.add(
+            made.time,
+            KIND[made.type],
+            made.run_id,
+            made.job,
+            tuple(numbers[:split]),
+            tuple(numbers[split:]),
+            tuple(slots),
+            made.nominal,
+            made.partition_key,
+            made.code_version,
+            made.owners,
+        )
+
+
+def references(refs: Sequence[DatasetRef], numbers: Sequence[int], slots: Sequence[Slot], first: int = 0) -> Iterator[DatasetRef]:
+    """The references of these numbers, with what their slots say; ``first``: the position of the first."""
+    said = {position: (partitions, version) for position, partitions, version in slots}
+    for position, number in enumerate(numbers, first):
+        constant = refs[number]
+        if position in said:
+            partitions, version = said[position]
+            yield replace(constant, partitions=tuple(map(partition_text.read, partitions)), version=version)
+        else:
+            yield constant
+
+
+def event_of(refs: Sequence[DatasetRef], head: Head, time: int, run_id: str | None, extra: Extra | None) -> Event:
+    """The event that was added."""
+    told = extra or Extra()
+    return Event(
+        time,
+        KINDS[head.kind],
+        run_id,
+        head.job,
+        tuple(references(refs, head.inputs, told.slots)),
+        tuple(references(refs, head.outputs, told.slots, len(head.inputs))),
+        told.nominal,
+        told.partition_key,
+        told.code_version,
+        owners=head.owners,
+    )
