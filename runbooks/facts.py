@@ -37,6 +37,20 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Keeping:
+    """Where a cell's objects are kept when they are set aside, and what can be relied upon there.
+
+    ``to``: a URL that ends at a ``/``. ``exact``: taking away takes nothing but the planned object. ``absent``: bringing back
+    covers nothing. ``why``: which of both is not so, and why, in words.
+    """
+
+    to: str
+    exact: bool = True
+    absent: bool = True
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything a planner may know. ``surveys`` has each dirty cell, or why it could not be surveyed."""
 
@@ -49,6 +63,10 @@ class Facts:
     warnings: tuple[str, ...] = ()
     keep: Keep = tuple
     """Where the actions go, one after another: a plan of a million is never held whole."""
+    keepings: Mapping[Cell, Keeping | Refusal] = field(default_factory=dict)
+    """Where what lies in cells without versions can be set aside."""
+    copies: Mapping[Cell, CellSurvey | Refusal] = field(default_factory=dict)
+    """The kept copies of such cells, where they are declared."""
     pointers: Mapping[Cell, Sequence[PointerSurvey | Refusal]] = field(default_factory=dict)
     """The pointers that cells are served through, where they are."""
 
@@ -99,16 +117,9 @@ def surveyed(reached: ReachedCell, facts: Facts, taken: Sequence[tuple[Cell, Tar
         return Refusal(name, "was not surveyed", "not-surveyed")
     if isinstance(survey, Refusal):
         return survey
-    contents = contents_of(survey)
-    form = survey.table_format or contents.form
+    form = survey.table_format or contents_of(survey).form
     if form is not None:
         return Refusal(name, f"belongs to a table of format {form}; its files are never touched one by one", "table-format")
-    if survey.bucket.versioning != "Enabled":
-        why = f"versioning of {survey.target.bucket} is {survey.bucket.versioning}: what is deleted there is lost"
-        return Refusal(name, why, "unversioned")
-    if contents.nulls:
-        why = "holds null versions, from before versioning was enabled or while it was suspended; they count as unversioned"
-        return Refusal(name, why, "unversioned")
     if survey.bucket.mfa_delete:
         return Refusal(name, f"{survey.target.bucket} has MFA delete: we could not take back what we do", "mfa-delete")
     for place in facts.places:
@@ -132,11 +143,12 @@ def questions(reached: ReachedCell, survey: CellSurvey, facts: Facts, consents: 
         why = f"no object ever lay under {survey.target.url}; check location and partition of its [[dataset]]"
         found.append(Refusal(name, why, "nothing-there"))
     bucket, prefix = survey.target.bucket, survey.target.prefix
-    if not survey.bucket.lifecycle_known:
+    kept = survey.bucket.versioning == "Enabled"  # elsewhere nothing is covered that could expire
+    if kept and not survey.bucket.lifecycle_known:
         why = f"the lifecycle rules of {bucket} may not be read, so they might expire the covered versions"
         found.append(Refusal(name, why, "expiring"))
     days = [one.days for one in survey.bucket.expiries if one.prefix.startswith(prefix) or prefix.startswith(one.prefix)]
-    if days and min(days) < KEPT_DAYS:
+    if kept and days and min(days) < KEPT_DAYS:
         why = f"a lifecycle rule of {bucket} expires covered versions after {min(days)} days, less than {KEPT_DAYS}"
         found.append(Refusal(name, why, "expiring"))
     others = [place for place in facts.places if place.dataset not in {None, reached.cell.dataset}]

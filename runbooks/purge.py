@@ -1,4 +1,7 @@
-"""Purge: cover every current object of the tainted cells with a delete marker. Every version stays where it is."""
+"""Purge: cover every current object of the tainted cells with a delete marker. Every version stays where it is.
+
+Where there are no versions, every object goes to quarantine instead.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterator
 
 from lineage.attempts import Cell
 from lineage.timestamps import render
+from runbooks.aside import kept_warnings, purge_draft, versionless
 from runbooks.consents import Consents, included
 from runbooks.contents import contents_of
 from runbooks.facts import Again, Draft, Facts, asked, assembled, marks_completion, questions, surveyed
@@ -34,11 +38,20 @@ def plan_purge(facts: Facts, consents: Consents) -> Plan:
         if doubts and reached.cell not in chosen:
             refusals.append(asked(doubts))
             continue
+        draft = _draft(survey)
+        if versionless(survey):
+            keeping = facts.keepings.get(reached.cell)
+            aside = purge_draft(survey, keeping, consents)
+            if isinstance(aside, Refusal):
+                refusals.append(aside)
+                continue
+            draft = aside
+            warnings += kept_warnings(survey, keeping, consents)
         warnings += [f"{doubt.what}: {doubt.why} (included by name)" for doubt in doubts]
         if reached.serving and contents_of(survey).objects:
             warnings.append(f"{reached.cell} serves and was not reverted: its readers will find nothing until it is made again")
         taken.append((reached.cell, survey.target))
-        drafts.append(_draft(survey))
+        drafts.append(draft)
     return assembled("purge", facts, drafts, consents, refused=refusals, warnings=warnings)
 
 

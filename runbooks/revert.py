@@ -13,6 +13,8 @@ from typing import Literal
 from lineage.attempts import Cell
 from lineage.blast_radius import ReachedCell
 from lineage.timestamps import BEFORE, SECOND, render
+from runbooks.actions import BringBack, SetAside
+from runbooks.aside import from_copy, kept_warnings
 from runbooks.consents import Consents, included
 from runbooks.contents import contents_of
 from runbooks.facts import Again, Draft, Facts, asked, assembled, marks_completion, questions, surveyed
@@ -61,18 +63,29 @@ def plan_revert(facts: Facts, consents: Consents, skew: int = 0, protected: froz
         if doubts and reached.cell not in chosen:
             refusals.append(asked(doubts))
             continue
-        draft = _draft(reached, survey, skew, consents.before)
-        if isinstance(draft, Draft) and reached.cell in protected and any(isinstance(one, PutMarker) for one in draft.actions):
+        if survey.bucket.versioning == "Enabled":
+            draft = _draft(reached, survey, skew, consents.before)
+        else:
+            draft = from_copy(reached, survey, facts, consents, skew=skew, named=reached.cell in chosen)
+        if isinstance(draft, Draft) and reached.cell in protected and _deletes(draft):
             draft = Refusal(str(reached.cell), "is protected, and going back would delete objects there", "protected")
         if isinstance(draft, Refusal):
             refusals.append(draft)
             continue
         warnings += [f"{doubt.what}: {doubt.why} (included by name)" for doubt in doubts]
+        if survey.bucket.versioning != "Enabled":
+            warnings += kept_warnings(survey, facts.keepings.get(reached.cell), consents)
         taken.append((reached.cell, survey.target))
         drafts.append(draft)
     swaps, unmet = pointed.drafts({reached: draft.planned for (reached, _), draft in zip(taken, drafts, strict=True)})
     refusals += unmet
     return assembled("revert", facts, [*drafts, *swaps], consents, refused=refusals, warnings=warnings)
+
+
+def _deletes(draft: Draft) -> bool:
+    """Whether something is gone afterwards and nothing came in its place."""
+    brought = {one.key for one in draft.actions if isinstance(one, BringBack)}
+    return any(isinstance(one, PutMarker) or (isinstance(one, SetAside) and one.key not in brought) for one in draft.actions)
 
 
 def _draft(reached: ReachedCell, survey: CellSurvey, skew: int, before: int | None) -> Draft | Refusal:
@@ -145,6 +158,11 @@ def _good(history: KeyHistory, moment: int, cut: int) -> ObjectVersion | None:
     """The object that was current just before the moment; None where the key was absent. A time stands for all of its ``cut``."""
     for at, version in enumerate(history.versions):
         if version.last_modified >= moment:
+            if version.version_id == "null":
+                # It took the place of any null version before it, whose bytes nobody has.
+                raise _Undecidable(
+                    f"{history.key} was written while its bucket kept no versions, so that what it held before is gone"
+                )
             continue
         if version.last_modified + cut > moment:
             when = render(version.last_modified)
