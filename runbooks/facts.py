@@ -14,6 +14,7 @@ from runbooks.contents import contents_of
 from runbooks.plan import DataAction, Phase, Plan, PlannedCell, Refusal
 from runbooks.plan_lines import Keep
 from runbooks.survey import COMPLETION, BucketState, CellSurvey, ObjectVersion, PointerSurvey, Target
+from runbooks.table_survey import TableSurvey
 from runbooks.targets import inside
 
 T = TypeVar("T")
@@ -67,6 +68,8 @@ class Facts:
     """Where what lies in cells without versions can be set aside."""
     copies: Mapping[Cell, CellSurvey | Refusal] = field(default_factory=dict)
     """The kept copies of such cells, where they are declared."""
+    tables: Mapping[Cell, TableSurvey | Refusal] = field(default_factory=dict)
+    """The cells that are in tables with a history of their own; their files are nobody else's business."""
     pointers: Mapping[Cell, Sequence[PointerSurvey | Refusal]] = field(default_factory=dict)
     """The pointers that cells are served through, where they are."""
 

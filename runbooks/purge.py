@@ -15,6 +15,7 @@ from runbooks.contents import contents_of
 from runbooks.facts import Again, Draft, Facts, asked, assembled, marks_completion, questions, surveyed
 from runbooks.plan import Plan, PlannedCell, PutMarker, Refusal, Requirement
 from runbooks.survey import CellSurvey, Target
+from runbooks.tables import purged_tables
 
 
 def plan_purge(facts: Facts, consents: Consents) -> Plan:
@@ -26,7 +27,12 @@ def plan_purge(facts: Facts, consents: Consents) -> Plan:
     taken: list[tuple[Cell, Target]] = []
     if not facts.radius.cells:
         refusals.append(Refusal("the radius", "is empty: no cell was reached, so there is nothing to purge", "empty"))
+    tables = purged_tables(facts, chosen, consents)
+    refusals += tables.refused
+    warnings += tables.warnings
     for reached in facts.radius.dirty():
+        if reached.cell in tables.settled:
+            continue
         survey = surveyed(reached, facts, taken)
         if isinstance(survey, Refusal):
             refusals.append(survey)
@@ -52,7 +58,7 @@ def plan_purge(facts: Facts, consents: Consents) -> Plan:
             warnings.append(f"{reached.cell} serves and was not reverted: its readers will find nothing until it is made again")
         taken.append((reached.cell, survey.target))
         drafts.append(draft)
-    return assembled("purge", facts, drafts, consents, refused=refusals, warnings=warnings)
+    return assembled("purge", facts, [*drafts, *tables.drafts], consents, refused=refusals, warnings=warnings)
 
 
 def _draft(survey: CellSurvey) -> Draft:

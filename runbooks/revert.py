@@ -21,6 +21,7 @@ from runbooks.facts import Again, Draft, Facts, asked, assembled, marks_completi
 from runbooks.plan import CopyVersion, ObjectAction, Plan, PlannedCell, PutMarker, Refusal, RemoveMarkers, Requirement
 from runbooks.serving import at_pointers
 from runbooks.survey import CellSurvey, KeyHistory, ObjectVersion, Rest, Target
+from runbooks.tables import reverted_tables
 
 LARGEST_COPY = 5 * 1000**3
 """CopyObject's limit is 5 GB; larger objects are refused until multipart copies are built."""
@@ -52,8 +53,11 @@ def plan_revert(facts: Facts, consents: Consents, skew: int = 0, protected: froz
     pointed = at_pointers(facts, chosen, consents, skew)
     refusals += pointed.refused
     warnings += pointed.warnings
+    tables = reverted_tables(facts, chosen, (pointed.needs, pointed.settled), consents, protected)
+    refusals += tables.refused
+    warnings += tables.warnings
     for reached in facts.radius.dirty():
-        if reached.cell in pointed.settled or not (reached.serving or reached.cell in chosen | pointed.needs):
+        if reached.cell in pointed.settled | tables.settled or not (reached.serving or reached.cell in chosen | pointed.needs):
             continue
         survey = surveyed(reached, facts, taken)
         if isinstance(survey, Refusal):
@@ -77,9 +81,10 @@ def plan_revert(facts: Facts, consents: Consents, skew: int = 0, protected: froz
             warnings += kept_warnings(survey, facts.keepings.get(reached.cell), consents)
         taken.append((reached.cell, survey.target))
         drafts.append(draft)
-    swaps, unmet = pointed.drafts({reached: draft.planned for (reached, _), draft in zip(taken, drafts, strict=True)})
+    planned = {reached: draft.planned for (reached, _), draft in zip(taken, drafts, strict=True)}
+    swaps, unmet = pointed.drafts(planned | {draft.planned.cell: draft.planned for draft in tables.drafts})
     refusals += unmet
-    return assembled("revert", facts, [*drafts, *swaps], consents, refused=refusals, warnings=warnings)
+    return assembled("revert", facts, [*drafts, *tables.drafts, *swaps], consents, refused=refusals, warnings=warnings)
 
 
 def _deletes(draft: Draft) -> bool:

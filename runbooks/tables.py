@@ -1,4 +1,4 @@
-"""Tables with a history of their own: which version is good, and what a purge or a revert does to a cell of one.
+"""Cells of tables with a history of their own: what a purge or a revert does to them.
 
 A partition is purged by a commit without its files and reverted by one with the files that it had before the fault; whatever
 else the table holds stays, committed by whomever. A cell that is all of its table goes back to the version before the fault.
@@ -6,102 +6,100 @@ else the table holds stays, committed by whomever. A cell that is all of its tab
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 
+from lineage.attempts import Cell
 from lineage.blast_radius import ReachedCell
 from lineage.partitions import overlap
-from lineage.timestamps import BEFORE, SECOND, render
+from lineage.timestamps import render
 from runbooks.actions import ChangeTable, Requirement
-from runbooks.facts import Draft
+from runbooks.consents import Consents
+from runbooks.facts import Draft, Facts, asked, uncertainties
 from runbooks.plan import PlannedCell, Refusal
-from runbooks.table_survey import CellFiles, Good, TablePlace, TableSurvey, TableVersion
+from runbooks.table_survey import CellFiles, Good, TablePlace, TableSurvey
 
-_CUT = 1_000_000
-"""Commit times are told in milliseconds; each stands for all of its millisecond."""
 _TOLD = 4
 
 
-class _Undecidable(Exception):
-    """An answer within this module, never seen outside."""
+@dataclass
+class AtTables:
+    """The cells of a plan that are in tables. ``settled``: those that nobody else needs to look at."""
 
-    def __init__(self, why: str, code: str = "undecidable") -> None:
-        super().__init__(why)
-        self.why, self.code = why, code
+    settled: frozenset[Cell] = frozenset()
+    drafts: list[Draft] = field(default_factory=list)
+    refused: list[Refusal] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    _taken: list[TablePlace] = field(default_factory=list)
 
-
-def good_version(
-    name: str,
-    history: Sequence[TableVersion],
-    since: int,
-    skew: int,
-    before: int | None,
-    *,
-    begins: bool,
-    bad: Collection[str] = (),
-    named: bool = False,
-) -> int | Refusal:
-    """The index in ``history`` (oldest first) of the last version before the fault; -1: the table was not there yet.
-
-    ``since``: when the first bad write began, ns UTC. ``begins``: the history is told from the table's first version on. ``bad``:
-    the versions that lineage says bad runs made; ``named``: it says so of each of them, so that no time needs to be asked.
-    """
-    told = [at for at, one in enumerate(history) if one.version in bad]
-    try:
-        latest = told[0] - 1 if told else len(history)
-        at = latest if named and told else min(_in_time(history, since, skew, before), latest)
-        if at < 0 and not begins:
-            return Refusal(name, f"its versions of before the fault have expired{_listed(history)}", "expired")
-    except _Undecidable as error:
-        return Refusal(name, f"{error.why}{_listed(history)}", error.code)
-    return at
+    def take(self, survey: TableSurvey, doubts: list[Refusal], draft: Draft | Refusal, *, named: bool) -> None:
+        """A draft into the plan, or what keeps it out."""
+        if doubts and not named:
+            self.refused.append(asked(doubts))
+            return
+        for other in self._taken:
+            same = (other.format, other.table) == (survey.place.format, survey.place.table)
+            if same and overlap(other.cells, survey.place.cells):
+                draft = Refusal(str(survey.cell), f"{survey.place.url} overlaps {other.url}", "overlap")
+        if isinstance(draft, Refusal):
+            self.refused.append(draft)
+            return
+        self.warnings += [f"{doubt.what}: {doubt.why} (included by name)" for doubt in doubts]
+        self._taken.append(survey.place)
+        self.drafts.append(draft)
 
 
-def _in_time(history: Sequence[TableVersion], since: int, skew: int, before: int | None) -> int:
-    if since <= BEFORE:
-        if before is None:
-            why = "nobody reported when its first bad write began; say up to when it was good: --before T"
-            raise _Undecidable(why, "unbounded")
-        return _by_time(history, before)
-    moment = since - skew
-    try:
-        return _by_time(history, moment)
-    except _Undecidable as first:
-        # Only what the times leave open may be decided by hand; anything wider would bring bad data back.
-        if before is None or not moment - SECOND <= before <= moment + SECOND:
-            why = f"{first.why}; if you know it, give --before T within a second of {render(moment)}"
-            raise _Undecidable(why) from first
-        return _by_time(history, before)
+def purged_tables(facts: Facts, chosen: Collection[Cell], consents: Consents) -> AtTables:
+    """The part of a purge that is in tables."""
+    found = AtTables(frozenset(facts.tables))
+    for reached, survey in _surveyed(facts, found):
+        doubts = [*uncertainties(reached, consents), *_nothing_there(survey)]
+        if not any(facts.can_be_made(job) for job in reached.writers):
+            why = "cannot be made again: no [[orchestrator]] covers a job that writes it"
+            doubts.append(Refusal(str(reached.cell), why, "not-remakeable"))
+        before = len(found.drafts)
+        found.take(survey, doubts, _purge(survey), named=reached.cell in chosen)
+        if reached.serving and survey.now.files and len(found.drafts) > before:
+            why = "serves and was not reverted: its readers will find nothing until it is made again"
+            found.warnings.append(f"{reached.cell} {why}")
+    return found
 
 
-def _by_time(history: Sequence[TableVersion], moment: int) -> int:
-    """The order of the history decides; times only say where in it the bad commits begin."""
-    early = [at for at, one in enumerate(history) if one.committed < moment]
-    at = early[-1] if early else -1
-    if len(early) != at + 1:
-        raise _Undecidable(f"its commits are not in the order of their times around {render(moment)}")
-    if early and history[at].committed + _CUT > moment:
-        raise _Undecidable(f"version {history[at].version} was committed in the very millisecond of {render(moment)}")
-    return at
+def reverted_tables(
+    facts: Facts,
+    chosen: Collection[Cell],
+    pointed: tuple[Collection[Cell], Collection[Cell]],
+    consents: Consents,
+    protected: Collection[Cell],
+) -> AtTables:
+    """The part of a revert that is in tables. ``pointed``: what pointers need set back, and what they settle without."""
+    found = AtTables(frozenset(facts.tables))
+    needed, settled = pointed
+    for reached, survey in _surveyed(facts, found):
+        wanted = reached.serving or reached.cell in chosen or reached.cell in needed
+        if not wanted or reached.cell in settled:
+            continue
+        draft = _revert(reached, survey)
+        doubts = [*uncertainties(reached, consents), *_nothing_there(survey)]
+        if isinstance(draft, Draft) and survey.place.whole:
+            doubts += _dropping(survey)
+        empties = isinstance(draft, Draft) and any(isinstance(one, ChangeTable) and not one.leaves for one in draft.actions)
+        if empties and reached.cell in protected:
+            draft = Refusal(str(reached.cell), "is protected, and going back would leave nothing there", "protected")
+        found.take(survey, doubts, draft, named=reached.cell in chosen)
+    return found
 
 
-def _listed(history: Sequence[TableVersion]) -> str:
-    told = "; ".join(f"{one.version} at {render(one.committed)} ({one.what})" for one in history[-_TOLD:])
-    return f"; the last versions: {told}" if told else ""
+def _surveyed(facts: Facts, found: AtTables) -> Iterator[tuple[ReachedCell, TableSurvey]]:
+    for reached in facts.radius.dirty():
+        survey = facts.tables.get(reached.cell)
+        if isinstance(survey, TableSurvey):
+            yield reached, survey
+        elif survey is not None:
+            found.refused.append(survey)
 
 
-# --- plans ---------------------------------------------------------------------------------------------------------------
-
-
-def refusal(survey: TableSurvey, taken: Sequence[TablePlace]) -> Refusal | None:
-    """What forbids touching the cell whatever the operator says."""
-    for other in taken:
-        if (other.format, other.table) == (survey.place.format, survey.place.table) and overlap(other.cells, survey.place.cells):
-            return Refusal(str(survey.cell), f"{survey.place.url} overlaps {other.url}", "overlap")
-    return None
-
-
-def table_questions(survey: TableSurvey) -> list[Refusal]:
-    """What keeps a cell of a table out of a plan unless the operator names it."""
+def _nothing_there(survey: TableSurvey) -> list[Refusal]:
     back = isinstance(survey.good, Good) and survey.good.files.files
     if survey.now.files or survey.now.unclear or back:
         return []
@@ -109,7 +107,7 @@ def table_questions(survey: TableSurvey) -> list[Refusal]:
     return [Refusal(str(survey.cell), why, "nothing-there")]
 
 
-def dropping(survey: TableSurvey) -> list[Refusal]:
+def _dropping(survey: TableSurvey) -> list[Refusal]:
     """The commits of others that going back to an older version of a whole table would drop."""
     if not survey.others:
         return []
@@ -119,7 +117,7 @@ def dropping(survey: TableSurvey) -> list[Refusal]:
     return [Refusal(str(survey.cell), why, "drops-commits")]
 
 
-def purge_draft(survey: TableSurvey) -> Draft | Refusal:
+def _purge(survey: TableSurvey) -> Draft | Refusal:
     """A commit without the cell's files; every file stays where it is, until somebody expires or vacuums."""
     if survey.now.unclear:
         return Refusal(str(survey.cell), survey.now.unclear, "table-partition")
@@ -128,7 +126,7 @@ def purge_draft(survey: TableSurvey) -> Draft | Refusal:
     return Draft(planned, (gone,) if survey.now.files else (), None)
 
 
-def revert_draft(reached: ReachedCell, survey: TableSurvey) -> Draft | Refusal:
+def _revert(reached: ReachedCell, survey: TableSurvey) -> Draft | Refusal:
     """The cell as it was before the fault."""
     name, good = str(reached.cell), survey.good
     if good is None:
