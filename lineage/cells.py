@@ -40,7 +40,7 @@ class Cells:
         writes: dict[tuple[DatasetId, Partition], Write] = {}
         refreshed: dict[tuple[DatasetId, Partition], Mode] = {}
         for reference, dataset in self._naming(outputs):
-            mode = self._mode(reference, dataset)
+            mode = self.mode(reference, dataset)
             for cell, how in self._written(reference, dataset, attempt):
                 now, before = Write(cell, mode, how, version=reference.version), writes.get((dataset, cell.partition))
                 writes[dataset, cell.partition] = now if before is None else _together(before, now)
@@ -100,7 +100,7 @@ class Cells:
             pass  # a key that is no partition leaves the partition unknown
         return [(Cell(dataset), "observed")]
 
-    def _mode(self, reference: DatasetRef, dataset: DatasetId) -> Mode:
+    def mode(self, reference: DatasetRef, dataset: DatasetId) -> Mode:
         if reference.lifecycle in {"DROP", "TRUNCATE"}:
             return Mode.DROP
         declared = self.declarations.dataset(dataset).write

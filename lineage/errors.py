@@ -3,6 +3,8 @@
 LineageError
 ├── SourceUnreadable   a file, folder, glob or URL that cannot be read as lineage at all
 ├── PartitionError     a partition, layout or window that makes no sense, or does not fit the layout declared for it
+├── IndexUnreadable    an event index that is damaged, made by another version, or not there
+│   └── IndexBusy      another process is writing it
 └── FaultError         a choice of fault that matches nothing, or more than one job
     └── AmbiguousJob   several jobs match; carries the candidates
 """
@@ -25,6 +27,14 @@ class SourceUnreadable(LineageError):
 
 class PartitionError(LineageError):
     """A partition, layout or window that cannot be understood."""
+
+
+class IndexUnreadable(LineageError):
+    """An event index that cannot be used; the sources it was made from still can."""
+
+
+class IndexBusy(IndexUnreadable):
+    """An event index that another process is writing."""
 
 
 class FaultError(LineageError):

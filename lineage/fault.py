@@ -172,10 +172,10 @@ Verdict = bool | str
 def _selectors(fault: Fault) -> list[Callable[[Attempt], Verdict]]:
     selectors: list[Callable[[Attempt], Verdict]] = []
     if fault.nominal:
-        ranges = [_nominal_range(one) for one in fault.nominal.split(",")]
+        ranges = nominal_ranges(fault)
         selectors.append(lambda attempt: _nominal_within(attempt, ranges))
     if fault.since or fault.until:
-        since, until = _clock_range(fault)
+        since, until = clock_range(fault)
         selectors.append(lambda attempt: attempt.start < until and attempt.end >= since)
     if fault.runs:
         selectors.append(lambda attempt: attempt.run_id in fault.runs)
@@ -229,7 +229,13 @@ def _nominal_range(text: str) -> tuple[int, int]:
     return first, last
 
 
-def _clock_range(fault: Fault) -> tuple[int, int]:
+def nominal_ranges(fault: Fault) -> list[tuple[int, int]]:
+    """The [first, last] that ``nominal`` names."""
+    return [_nominal_range(one) for one in (fault.nominal or "").split(",") if one]
+
+
+def clock_range(fault: Fault) -> tuple[int, int]:
+    """The [since, until) that the fault names; unbounded where it names none."""
     since = _time(fault.since, "--since") if fault.since else BEFORE
     until = _time(fault.until, "--until") if fault.until else AFTER + 1
     if until <= since:
@@ -239,7 +245,7 @@ def _clock_range(fault: Fault) -> tuple[int, int]:
 
 def _cell_seeds(history: History, fault: Fault, fix: Fix | None) -> Seeds:
     """Data that arrived bad: overlapping writes that end in the window; where there is no writer, overlapping reads in it."""
-    since, until = _clock_range(fault)
+    since, until = clock_range(fault)
     cells = [parse_cell(history, text) for text in fault.cells]
     must: set[int] = set()
     may: dict[int, str] = {}

@@ -42,3 +42,19 @@ class DependencyGraph:
     @staticmethod
     def _jobs(nodes: Iterable[tuple[str, Node]]) -> tuple[JobId, ...]:
         return tuple(sorted(JobId(*node) for _, node in nodes))
+
+
+Tagged = tuple[str, Node]
+"""A node of the graph: ("job", job) or ("dataset", dataset)."""
+
+
+def reachable(edges: Iterable[tuple[Tagged, Tagged]], starts: Iterable[Tagged]) -> frozenset[Tagged]:
+    """What can be reached along the edges, the starts included."""
+    graph: nx.DiGraph[Tagged] = nx.DiGraph(list(edges))
+    found: set[Tagged] = set()
+    for start in starts:
+        if start not in found:
+            found.add(start)
+            if start in graph:
+                found |= nx.descendants(graph, start)
+    return frozenset(found)

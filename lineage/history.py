@@ -84,32 +84,13 @@ def build(
 
     ``ended`` bounds attempts that never reported their end (run id → nanoseconds).
     """
-    gathering = _Gathering(declarations)
+    gathering = Gathering(declarations)
     count = 0
     for one in events:
         gathering.add(one)
         count += 1
     attempts = [*gathering.attempts(ended or {}), *as_attempts(effects, gathering.identities)]
-    attempts.sort(key=lambda attempt: (attempt.start, attempt.end, attempt.key))
-    find = gathering.identities.find
-    owners: dict[DatasetId, set[str]] = defaultdict(set)
-    for dataset, names in gathering.owners.items():
-        owners[find(dataset)] |= names
-    for dataset, names in gathering.owners_by_job(find).items():
-        if dataset not in owners:
-            owners[dataset] = names
-    return History(
-        attempts=tuple(attempts),
-        declarations=declarations,
-        identities=gathering.identities,
-        problems=problems or Problems(),
-        job_reads={job: frozenset(map(find, datasets)) for job, datasets in gathering.reads.items()},
-        job_writes={job: frozenset(map(find, datasets)) for job, datasets in gathering.writes.items()},
-        exposed=frozenset(map(find, gathering.exposed)),
-        owners={dataset: tuple(sorted(names)) for dataset, names in owners.items()},
-        events=count,
-        said_by=_merged((((job, find(dataset)), said) for (job, dataset), said in gathering.said_by.items())),
-    )
+    return gathering.history(attempts, problems or Problems(), count)
 
 
 def _merged(pairs: Iterable[tuple[tuple[JobId, DatasetId], set[str]]]) -> dict[tuple[JobId, DatasetId], frozenset[str]]:
@@ -119,7 +100,7 @@ def _merged(pairs: Iterable[tuple[tuple[JobId, DatasetId], set[str]]]) -> dict[t
     return found
 
 
-class _Gathering:
+class Gathering:
     """What the events say, before anything is decided; independent of their order."""
 
     def __init__(self, declarations: Declarations) -> None:
@@ -138,7 +119,7 @@ class _Gathering:
 
     def add(self, one: Event) -> None:
         for reference in (*one.inputs, *one.outputs):
-            self._learn(reference)
+            self.learn(reference)
         if one.job is not None:
             self.reads[one.job].update(reference.dataset for reference in one.inputs)
             self.writes[one.job].update(reference.dataset for reference in one.outputs)
@@ -149,7 +130,8 @@ class _Gathering:
         if one.run_id is not None:
             self.runs[one.run_id].append(one)
 
-    def _learn(self, reference: DatasetRef) -> None:
+    def learn(self, reference: DatasetRef) -> None:
+        """What a reference tells of its dataset, whoever names it."""
         dataset = reference.dataset
         for symlink in reference.symlinks:
             self.identities.merge(dataset, symlink, f"symlink of {dataset}")
@@ -174,9 +156,13 @@ class _Gathering:
                 found[find(dataset)] |= names
         return found
 
+    def cells(self) -> Cells:
+        """What resolves names into cells, once everything was learnt."""
+        return Cells(self.declarations, self.identities, frozenset(map(self.identities.find, self.tables)))
+
     def attempts(self, ended: Mapping[str, int]) -> list[Attempt]:
-        find = self.identities.find
-        cells = Cells(self.declarations, self.identities, frozenset(map(find, self.tables)))
+        """The attempts of all events that were added."""
+        cells = self.cells()
         made = []
         for run_id, events in told_once(self.runs).items():
             for number, part in enumerate(_split(events)):
@@ -184,15 +170,42 @@ class _Gathering:
                 if bare.state == "OPEN" and run_id in ended:
                     bare = replace(bare, end=max(part[-1].time, ended[run_id]))
                 made.append(cells.resolve(bare, [one.inputs for one in part], [one.outputs for one in part]))
-        views, lagging = frozenset(map(find, self.views)), frozenset(map(find, self.lagging))
-        return one_spelling(through_views(missing_lineage(made, self.declarations), views, lagging))
+        return one_spelling(self.seen_through(missing_lineage(made, self.declarations)))
+
+    def seen_through(self, attempts: list[Attempt]) -> list[Attempt]:
+        """The attempts with what they read through views."""
+        find = self.identities.find
+        return through_views(attempts, frozenset(map(find, self.views)), frozenset(map(find, self.lagging)))
+
+    def history(self, attempts: list[Attempt], problems: Problems, events: int) -> History:
+        """The history of these attempts."""
+        attempts.sort(key=lambda attempt: (attempt.start, attempt.end, attempt.key))
+        find = self.identities.find
+        owners: dict[DatasetId, set[str]] = defaultdict(set)
+        for dataset, names in self.owners.items():
+            owners[find(dataset)] |= names
+        for dataset, names in self.owners_by_job(find).items():
+            if dataset not in owners:
+                owners[dataset] = names
+        return History(
+            attempts=tuple(attempts),
+            declarations=self.declarations,
+            identities=self.identities,
+            problems=problems,
+            job_reads={job: frozenset(map(find, datasets)) for job, datasets in self.reads.items()},
+            job_writes={job: frozenset(map(find, datasets)) for job, datasets in self.writes.items()},
+            exposed=frozenset(map(find, self.exposed)),
+            owners={dataset: tuple(sorted(names)) for dataset, names in owners.items()},
+            events=events,
+            said_by=_merged((((job, find(dataset)), said) for (job, dataset), said in self.said_by.items())),
+        )
 
 
 def _split(events: list[Event]) -> list[list[Event]]:
     """A run's events as attempts: a START after a terminal opens the next."""
     ordered = sorted(events, key=_order)
     if any(_order(one) == _order(other) for one, other in pairwise(ordered)):
-        ordered.sort(key=lambda one: (_order(one), repr(one)))  # costly, and only so that order of arrival decides nothing
+        ordered.sort(key=lambda one: (_order(one), tie(one)))  # costly, and only so that order of arrival decides nothing
     parts: list[list[Event]] = [[]]
     ended = False
     for one in ordered:
@@ -202,6 +215,12 @@ def _split(events: list[Event]) -> list[list[Event]]:
         ended = ended or one.type in _TERMINAL
         parts[-1].append(one)
     return parts
+
+
+def tie(one: Event) -> str:
+    """What orders events of one time and type: all that they say of the attempt, and not how it was spelled."""
+    inputs, outputs = (tuple(replace(ref, spelled=()) for ref in refs) for refs in (one.inputs, one.outputs))
+    return repr(replace(one, inputs=inputs, outputs=outputs, notes=()))
 
 
 def _order(one: Event) -> tuple[int, int]:

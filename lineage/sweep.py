@@ -19,13 +19,14 @@ from lineage.versions import Versions
 
 @dataclass(frozen=True, slots=True)
 class ReadEntry:
-    """A read with its time; ``latest`` is until when a write may begin and still be seen by it."""
+    """A read, the ``number`` of it in its attempt, with its time; ``latest``: until when a write may begin and still be seen."""
 
     latest: int
     start: int
     end: int
     attempt: int
     read: Read
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,12 @@ class Sweep:
         self.cleansing: dict[DatasetId, PartitionIndex[list[WriteEntry]]] = defaultdict(PartitionIndex)
         self._ends: dict[int, list[int]] = {}
         for index, one in enumerate(self.attempts):
-            for read in one.reads:
+            for number, read in enumerate(one.reads):
                 start, end = read.at or self._seen_at(one, read)
                 latest = end if read.version is None else AFTER  # a version shows its ancestry, whatever the clocks say
-                self.reads[read.cell.dataset].at(read.cell.partition, list).append(ReadEntry(latest, start, end, index, read))
+                self.reads[read.cell.dataset].at(read.cell.partition, list).append(
+                    ReadEntry(latest, start, end, index, read, number)
+                )
             for write in one.writes:
                 entry = WriteEntry(one.start, one.end, index, write)
                 self.writes[write.cell.dataset].at(write.cell.partition, list).append(entry)

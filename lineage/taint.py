@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from lineage.attempts import Attempt, Mode, Read, Write
 from lineage.datasets import DatasetId
@@ -79,13 +80,19 @@ def spread(sweep: Sweep, seeds: Seeds) -> Taint:
         if at in taint.may_writes:
             continue
         taint.may_writes.add(at)
-        for reader in _newly_seeing(sweep, at, pending, taint.may):
+        for reader in sorted(_newly_seeing(sweep, at, pending, taint.may), key=_by_attempt):
+            if reader.attempt in taint.may:
+                continue
             taint.may.add(reader.attempt)
             taint.causes[reader.attempt] = Cause(at, reader.read)
             taint.distances.setdefault(reader.attempt, taint.distances[at[0]] + 1)
             queue.extend((reader.attempt, number) for number in range(len(sweep.attempts[reader.attempt].writes)))
     _convict(sweep, seeds, taint)
     return taint
+
+
+_by_attempt = attrgetter("attempt", "number")
+"""An order of reads that does not depend on what else there is, so that part of a history explains as all of it does."""
 
 
 def _newly_seeing(
@@ -118,7 +125,7 @@ def _convict(sweep: Sweep, seeds: Seeds, taint: Taint) -> None:
             continue
         taint.must_writes.add(at)
         writer, write = at[0], sweep.attempts[at[0]].writes[at[1]]
-        for reader in sweep.readers_after(write.cell, sweep.attempts[writer].end):
+        for reader in sorted(sweep.readers_after(write.cell, sweep.attempts[writer].end), key=_by_attempt):
             if reader.attempt not in taint.must and sweep.must_see(writer, write, reader):
                 taint.must.add(reader.attempt)
                 taint.convictions[reader.attempt] = Cause(at, reader.read)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from lineage.attempts import Attempt, Cell, Mode, Read, Write
@@ -22,21 +23,23 @@ def missing_lineage(attempts: list[Attempt], declarations: Declarations) -> list
     for one in attempts:
         reads[one.job].update(read.cell.dataset for read in one.reads)
         writes[one.job].update(write.cell.dataset for write in one.writes)
-    widened = []
-    for one in attempts:
-        unread = reads[one.job] - {read.cell.dataset for read in one.reads}
-        unmade = writes[one.job] - {write.cell.dataset for write in one.writes}
-        more_reads = tuple(
-            Read(Cell(dataset), "inferred", f"reported no input {dataset}, which its job reads")
-            for dataset in sorted(unread)
-            if not _declared_unread(one.job, dataset, declarations)
-        )
-        more_writes = tuple(
-            Write(Cell(dataset), Mode.UNKNOWN, "inferred", f"reported no output {dataset}, which its job writes")
-            for dataset in sorted(unmade)
-        )
-        widened.append(replace(one, reads=one.reads + more_reads, writes=one.writes + more_writes))
-    return widened
+    return [widened(one, reads[one.job], writes[one.job], declarations) for one in attempts]
+
+
+def widened(one: Attempt, reads: Collection[DatasetId], writes: Collection[DatasetId], declarations: Declarations) -> Attempt:
+    """An attempt with what it did not report, though its job reads and writes it."""
+    unread = set(reads) - {read.cell.dataset for read in one.reads}
+    unmade = set(writes) - {write.cell.dataset for write in one.writes}
+    more_reads = tuple(
+        Read(Cell(dataset), "inferred", f"reported no input {dataset}, which its job reads")
+        for dataset in sorted(unread)
+        if not _declared_unread(one.job, dataset, declarations)
+    )
+    more_writes = tuple(
+        Write(Cell(dataset), Mode.UNKNOWN, "inferred", f"reported no output {dataset}, which its job writes")
+        for dataset in sorted(unmade)
+    )
+    return replace(one, reads=one.reads + more_reads, writes=one.writes + more_writes)
 
 
 def _declared_unread(job: JobId, dataset: DatasetId, declarations: Declarations) -> bool:
@@ -84,12 +87,21 @@ def through_views(attempts: list[Attempt], views: frozenset[DatasetId], lagging:
     return result
 
 
-def one_spelling(attempts: list[Attempt]) -> list[Attempt]:
-    """Within a dataset whose dates all stand under one key, a date without a key is that key's."""
+def dated_keys(attempts: list[Attempt]) -> dict[DatasetId, set[str]]:
+    """Under which keys the dates of each dataset stand."""
     keys: dict[DatasetId, set[str]] = defaultdict(set)
     for one in attempts:
         for cell in (*(read.cell for read in one.reads), *(write.cell for write in one.writes)):
             keys[cell.dataset].update(cell.partition.dated_keys)
+    return keys
+
+
+def one_spelling(attempts: list[Attempt], keys: Mapping[DatasetId, Collection[str]] | None = None) -> list[Attempt]:
+    """Within a dataset whose dates all stand under one key, a date without a key is that key's.
+
+    ``keys``: under which keys the dates of each dataset stand, where these are not all attempts.
+    """
+    keys = dated_keys(attempts) if keys is None else keys
     rename = {dataset: max(found) for dataset, found in keys.items() if BARE in found and len(found) == 2}
     if not rename:
         return attempts

@@ -82,6 +82,13 @@ class Remote(Protocol):
         """An object's bytes as a stream."""
 
 
+class StampedRemote(Remote, Protocol):
+    """A remote that tells what has changed, for who reads only that."""
+
+    def stamps(self, url: str) -> Iterable[tuple[str, tuple[Any, ...]]]:
+        """As ``names``, each with what changes when the object does."""
+
+
 def read(
     sources: Iterable[str],
     problems: Problems,

@@ -1,0 +1,210 @@
+"""What a fault reached, by an index: the attempts that can matter are read, and judged by the engine that judges all.
+
+Which can matter (design §5). The fault's error can only be in what the dependency graph reaches from it, taken over everything
+that events ever told: D. A cell of D is judged by who writes it, so the attempts needed are those of every job that reads or
+writes in D.
+
+*When.* Let T be the least start of what was reached. may-see needs a reader that ends at or after the write's start, so at or
+after T − ε. A cleansing write counts only if it begins after a reached write's end; a write that stands against must-see, or
+against TAINTED, only if it ends at or after a reached write's start − ε. All of these end at or after T − ε: days before are never
+read. T is known only when the answer is, so the question is asked again, of more days, as long as what was reached began before
+those read.
+
+*But for* what names a version: that shows its ancestry whatever the clocks say, and which versions there are decides how they
+compare; views, which are judged by all that they were ever made from; and dates without a key, which take the key that all others
+have. Where those come up, the jobs concerned are read from the beginning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from lineage.attempts import Attempt
+from lineage.blast import blast
+from lineage.blast_radius import BlastRadius
+from lineage.datasets import DatasetId, JobId
+from lineage.declarations import Declarations
+from lineage.effects import Effect, as_attempts
+from lineage.errors import FaultError
+from lineage.fault import Fault, Fix, choose, clock_range, find_job, nominal_ranges, parse_cell
+from lineage.graph import Tagged
+from lineage.history import History
+from lineage.index.manifest import Part
+from lineage.index.reach import Reach
+from lineage.index.reader import Index
+from lineage.index.resuming import as_skipped
+from lineage.index.rows import Row
+from lineage.index.told import Teller
+from lineage.partitions import BARE, overlap
+from lineage.timestamps import AFTER, BEFORE, SECOND
+from lineage.widening import dated_keys, missing_lineage, one_spelling
+
+_MARGIN = 6 * 3600 * SECOND
+"""How long before the fault is read from the first: runs that began before it and read its data are common."""
+
+_DAY = 86_400 * SECOND
+
+
+class _Unclear(Exception):
+    """Jobs of which every attempt must be read to know how dates are spelled."""
+
+    def __init__(self, jobs: set[JobId]) -> None:
+        self.jobs = jobs
+
+
+@dataclass
+class Query:
+    """Questions to one generation of an index, by the declarations and our own effects of one moment."""
+
+    index: Index
+    declarations: Declarations
+    effects: tuple[Effect, ...] = ()
+    ended: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def teller(self) -> Teller:
+        return Teller(self.index.dimensions, self.declarations, self.ended)
+
+    @cached_property
+    def reach(self) -> Reach:
+        return Reach(self.teller)
+
+    # --- histories -----------------------------------------------------------------------------------------------------------
+
+    def whole(self) -> History:
+        """Everything, as reading the sources would make it."""
+        made = missing_lineage(self.teller.attempts(self.index.rows(None), widen=False), self.declarations)
+        return self._history(one_spelling(self.teller.gathering.seen_through(made)))
+
+    def _part(self, rows: Iterable[Row], complete: set[JobId]) -> History:
+        """Some attempts, as they are in the whole history. ``complete``: jobs of which these are all. Raises _Unclear."""
+        made = self.teller.gathering.seen_through(self.teller.attempts(rows, widen=True))
+        return self._history(one_spelling(made, self._keys(made, complete)))
+
+    def _history(self, made: list[Attempt]) -> History:
+        gathering = self.teller.gathering
+        attempts = [*made, *as_attempts(self.effects, gathering.identities)]
+        return gathering.history(attempts, as_skipped(self.index.manifest.problems), self.index.manifest.events)
+
+    def _keys(self, made: list[Attempt], complete: set[JobId]) -> dict[DatasetId, set[str]]:
+        """Under which keys the dates of the datasets stand in the whole history, where that decides anything."""
+        here = dated_keys(made)
+        keys: dict[DatasetId, set[str]] = {}
+        unclear: set[JobId] = set()
+        for dataset, seen in here.items():
+            certain, possible = self.reach.keys.get(dataset, (set(), set()))
+            least, most = seen | certain, seen | possible
+            if BARE not in most or len(most) < 2 or len(least) > 2 or least == most:
+                keys[dataset] = least
+                continue
+            touching = self.reach.touching({dataset})
+            if not touching <= complete:
+                unclear |= touching
+            keys[dataset] = seen
+        if unclear:
+            raise _Unclear(unclear)
+        return keys
+
+    # --- asking --------------------------------------------------------------------------------------------------------------
+
+    def blast(self, fault: Fault, fix: Fix | None = None) -> tuple[History, BlastRadius]:
+        """What the fault reached, with the attempts that decide it. Raises FaultError as the whole history would."""
+        if not self.teller.unsure and not fault.columns:
+            try:
+                if (found := self._seed_rows(fault)) is not None:
+                    return self._blast(fault, fix, *found)
+            except FaultError:
+                pass  # what there is instead is told of everything
+        whole = self.whole()
+        return whole, blast(whole, fault, fix)
+
+    def _blast(self, fault: Fault, fix: Fix | None, seeds: list[Row], starts: set[Tagged]) -> tuple[History, BlastRadius]:
+        find = self.teller.gathering.identities.find
+        dropped = [(one.start, find(one.cell.dataset)) for one in self.effects if one.leaves == "nothing"]
+        jobs, datasets = self.reach.downstream({*starts, *(("dataset", one) for _, one in dropped)})
+        complete = self.reach.from_the_beginning(jobs, datasets)
+        first = min((start for start, _ in dropped), default=AFTER)
+        since = min(first, self._first(fault, fix, seeds)) - self.declarations.skew - _MARGIN
+        while True:
+            since = max(since, BEFORE)
+            try:
+                history = self._part(self._rows(seeds, jobs, complete, since), complete if since > BEFORE else complete | jobs)
+            except _Unclear as unclear:
+                complete |= unclear.jobs
+                continue
+            radius = blast(history, fault, fix)
+            needed = min((one.start for one in radius.attempts), default=AFTER) - self.declarations.skew
+            if since <= BEFORE or needed >= since - since % _DAY:
+                return history, radius
+            since = needed
+
+    def _first(self, fault: Fault, fix: Fix | None, rows: list[Row]) -> int:
+        """About when the first of the fault's attempts began; whether it was early enough shows when the answer is there."""
+        history = self._history(self.teller.attempts(rows, widen=True))
+        seeds = choose(history, fault, fix)
+        chosen = {*seeds.must, *seeds.may, *(at for at, _ in seeds.writes)}
+        return min((history.attempts[index].start for index in chosen), default=AFTER)
+
+    def _rows(self, seeds: Iterable[Row], jobs: set[JobId], complete: set[JobId], since: int) -> Iterable[Row]:
+        found = {(row.run, row.number): row for row in seeds}
+        unbounded = since <= BEFORE
+        for row in self.index.rows(self._numbers(jobs), since=None if unbounded else since):
+            found[row.run, row.number] = row
+        for row in self.index.rows(self._numbers(complete)) if complete - (jobs if unbounded else set()) else ():
+            found[row.run, row.number] = row
+        return found.values()
+
+    def _numbers(self, jobs: Iterable[JobId]) -> set[int]:
+        return {self.index.dimensions.job(job) for job in jobs}
+
+    # --- the fault -----------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _bare(self) -> History:
+        """All that is known but the attempts."""
+        return self.teller.gathering.history([], as_skipped(()), 0)
+
+    def _seed_rows(self, fault: Fault) -> tuple[list[Row], set[Tagged]] | None:
+        """The rows among which the fault chooses, and where it begins; None where only the whole history tells."""
+        if fault.cells:
+            return self._cell_rows(fault)
+        if fault.runs:
+            rows = self.index.rows_of_runs(fault.runs)
+            jobs = {job for one in self.teller.attempts(rows, widen=True) for job in (one.job, *one.aliases)}
+            return rows, {("job", job) for job in self.reach.together(jobs)}
+        if not fault.job:
+            return None
+        jobs = self.reach.together({find_job(self._bare, fault.job)})
+        since = clock_range(fault)[0]
+        numbers = self._numbers(jobs)
+        return self.index.rows(numbers, since=since if since > BEFORE else None, wanted=self._wanted(fault, jobs)), {
+            ("job", one) for one in jobs
+        }
+
+    def _wanted(self, fault: Fault, jobs: set[JobId]) -> Callable[[Part], bool]:
+        """Which files may hold attempts of the nominal times chosen; all where an attempt of these jobs tells none."""
+        ranges = nominal_ranges(fault)
+        if not ranges or self.reach.undated(jobs):
+            return lambda _: True
+
+        def wanted(part: Part) -> bool:
+            moments = part.moments
+            return moments is not None and any(first <= moments[1] and moments[0] <= last for first, last in ranges)
+
+        return wanted
+
+    def _cell_rows(self, fault: Fault) -> tuple[list[Row], set[Tagged]]:
+        cells = [parse_cell(self._bare, text) for text in fault.cells]
+        datasets = {cell.dataset for cell in cells}
+        numbers = self._numbers(self.reach.touching(datasets))
+        since = clock_range(fault)[0]
+        rows = self.index.rows(numbers, since=since if since > BEFORE else None)
+        if since > BEFORE:
+            written = [write.cell for one in self.teller.attempts(rows, widen=True) for write in one.writes]
+            if not all(
+                any(cell.dataset == one.dataset and overlap(cell.partition, one.partition) for one in written) for cell in cells
+            ):
+                rows = self.index.rows(numbers)  # whether anybody ever wrote it decides who brought it in: writers or readers
+        return rows, {("dataset", one) for one in datasets}

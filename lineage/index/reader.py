@@ -1,0 +1,112 @@
+"""Reads an index: its dimension tables, and the rows of some jobs on some days, by row group. Read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from lineage.errors import IndexUnreadable
+from lineage.index.dimensions import Dimensions
+from lineage.index.files import Files
+from lineage.index.manifest import OPEN, Manifest, Part, latest
+from lineage.index.rows import Row, checksum
+from lineage.index.schema import TABLES, dimensions, rows_in
+from lineage.timestamps import SECOND, parse
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_DAY = 86_400 * SECOND
+
+
+@dataclass
+class Index:
+    """One generation of an index."""
+
+    files: Files
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, files: Files) -> Index:
+        """The generation that counts. Raises IndexUnreadable, also where there is none."""
+        manifest = latest(files)
+        if manifest is None:
+            raise IndexUnreadable(f"there is no event index in {files.place}", "incident lineage ingest makes one")
+        return cls(files, manifest)
+
+    @cached_property
+    def dimensions(self) -> Dimensions:
+        return dimensions({name: self.table(self.manifest.tables[name]) for name in TABLES})
+
+    def table(self, name: str) -> pa.Table:
+        """A whole file."""
+        return self._read(name, None, None)
+
+    def rows(
+        self, jobs: Collection[int] | None, *, since: int | None = None, wanted: Callable[[Part], bool] = lambda _: True
+    ) -> list[Row]:
+        """The attempts of these jobs (None: of all) that ended on the day of ``since`` or later, or not yet."""
+        found: list[Row] = []
+        for part in self.parts(since):
+            if wanted(part):
+                table = self._read(part.file, jobs, None)
+                found += rows_in(table)
+        return found
+
+    def parts(self, since: int | None = None) -> Iterator[Part]:
+        """The files of attempts that ended on the day of ``since`` (ns UTC; None: ever) or later, or not yet."""
+        for day, part in self.manifest.parts():
+            if day == OPEN or since is None or begins(day) + _DAY > since:
+                yield part
+
+    def rows_of_runs(self, runs: Collection[str]) -> list[Row]:
+        """The attempts of some runs, wherever they are."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        crcs = pa.array([checksum(run) for run in runs], pa.uint32())
+        found: list[Row] = []
+        for _, part in self.manifest.parts():
+            column = self._read(part.file, None, ["run_crc"])["run_crc"]
+            if pc.any(pc.is_in(column, value_set=crcs)).as_py():
+                table = self._read(part.file, None, None)
+                found += rows_in(table.filter(pc.is_in(table["run"], value_set=pa.array(sorted(runs), pa.string()))))
+        return found
+
+    def _read(self, name: str, jobs: Collection[int] | None, columns: list[str] | None) -> pa.Table:
+        """A file, or its row groups that may hold rows of these jobs, less the rows of others."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        try:
+            with self.files.open(name) as file:
+                parquet = pq.ParquetFile(file)
+                if jobs is None:
+                    return parquet.read(columns=columns, use_threads=False)
+                groups = list(_groups(parquet.metadata, sorted(jobs)))
+                table = parquet.read_row_groups(groups, columns=columns, use_threads=False)
+        except (FileNotFoundError, pa.ArrowInvalid) as error:
+            raise IndexUnreadable(
+                f"the event index {self.files.place} lacks {name}, or it is damaged: {error}",
+                "remove the index and run incident lineage ingest again: it is made from the sources",
+            ) from error
+        return table.filter(pc.is_in(table["job"], value_set=pa.array(sorted(jobs), pa.int32())))
+
+
+def _groups(metadata: Any, jobs: list[int]) -> Iterator[int]:
+    """The row groups whose range of jobs holds one of these."""
+    from bisect import bisect_left
+
+    for number in range(metadata.num_row_groups):
+        told = metadata.row_group(number).column(0).statistics
+        at = 0 if told is None else bisect_left(jobs, told.min)
+        if told is None or (at < len(jobs) and jobs[at] <= told.max):
+            yield number
+
+
+def begins(day: str) -> int:
+    """The moment at which a day begins (ns UTC)."""
+    return parse(day)

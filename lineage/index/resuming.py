@@ -1,0 +1,170 @@
+"""How far a source file was read, and reading on from there: only the new tail of a growing one."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO
+
+from lineage.index.batch import Batch
+from lineage.index.manifest import Known
+from lineage.sources import Problems, Skipped
+from lineage.sources.openlineage import by_lines, events_of
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_TAIL = 4096
+_CHUNK = 1 << 20
+_BATCH = 20_000
+
+Note = tuple[str, int, str, bool]
+
+
+@dataclass(slots=True)
+class Reading:
+    """One file being read. ``known`` is what to remember of it once all batches were taken."""
+
+    name: str
+    known: Known
+    problems: list[Note] = field(default_factory=list)
+    """Of this file, those of its part that was read before included."""
+    new: int = 0
+    """Events that this reading gave, less those of a loose line that an earlier one gave."""
+
+
+def read_on(
+    name: str, stamp: tuple[object, ...], opener: Callable[[], BinaryIO], before: Known | None, noted: list[Note]
+) -> tuple[Reading, Iterator[Batch]]:
+    """A reading of what is new in a file, and its batches; ``noted``: the problems of it so far.
+
+    Whatever is not certainly the same file grown longer is read from its beginning: what it repeats changes nothing.
+    """
+    reading = Reading(name, Known(stamp), list(noted))
+    return reading, _batches(reading, stamp, opener, before)
+
+
+def _batches(reading: Reading, stamp: tuple[object, ...], opener: Callable[[], BinaryIO], before: Known | None) -> Iterator[Batch]:
+    with opener() as file:
+        head = file.read(_TAIL)
+        if not (file.seekable() and by_lines(reading.name, head)):
+            yield from _whole(reading, stamp, file, head, before)
+            return
+        size = file.seek(0, os.SEEK_END)
+        grown = before is not None and before.tail and before.offset <= size and before.tail == _tail(file, before.offset)
+        first = before if grown and before is not None else Known(stamp)
+        reading.problems = [one for one in reading.problems if 0 < one[1] <= first.lines] if grown else []
+        file.seek(first.offset)
+        end = _last_line(file, first.offset, size)
+        whole = _Limited(file, end - first.offset)
+        told = 0
+        for batch in _decoded(reading, io.BufferedReader(whole, _CHUNK), first.lines + 1):
+            told += len(batch)
+            yield batch
+        loose = 0
+        if size > end:
+            file.seek(end)
+            for batch in _decoded(reading, io.BufferedReader(_Limited(file, size - end), _CHUNK), first.lines + whole.lines + 1):
+                loose += len(batch)
+                yield batch
+        kept = first.events - first.loose
+        reading.known = Known(stamp, end, first.lines + whole.lines, _tail(file, end), kept + told + loose, loose)
+        reading.new = reading.known.events - (before.events if before is not None else 0)
+
+
+def _whole(reading: Reading, stamp: tuple[object, ...], file: BinaryIO, head: bytes, before: Known | None) -> Iterator[Batch]:
+    """A file that cannot be read on: packed, an array, or a stream."""
+    stream: BinaryIO = io.BufferedReader(_Joined(head, file), _CHUNK)
+    reading.problems = []
+    told = 0
+    for batch in _decoded(reading, stream, None):
+        told += len(batch)
+        yield batch
+    reading.known = Known(stamp, events=told)
+    reading.new = told - (before.events if before is not None else 0)
+
+
+def _decoded(reading: Reading, stream: BinaryIO, first_line: int | None) -> Iterator[Batch]:
+    """Batches of one stream; its problems go to the reading."""
+    problems = Problems()
+    batch = Batch()
+    for made in events_of(reading.name, stream, problems, first_line=first_line):
+        batch.event(made)
+        if len(batch) >= _BATCH:
+            yield batch
+            batch = Batch()
+    if len(batch):
+        yield batch
+    reading.problems += [(one.source, one.line, one.reason, False) for one in problems.skipped]
+    reading.problems += [(one.source, one.line, one.reason, True) for one in problems.noted]
+
+
+def _tail(file: BinaryIO, offset: int) -> str:
+    """A hash of what stands before an offset."""
+    first = max(0, offset - _TAIL)
+    file.seek(first)
+    return hashlib.blake2b(file.read(offset - first), digest_size=16, salt=str(offset).encode()[:16]).hexdigest()
+
+
+def _last_line(file: BinaryIO, first: int, size: int) -> int:
+    """Behind the last newline between two offsets; the first of them where there is none."""
+    at = size
+    while at > first:
+        begin = max(first, at - _CHUNK)
+        file.seek(begin)
+        found = file.read(at - begin).rfind(b"\n")
+        if found >= 0:
+            at = begin + found + 1
+            break
+        at = begin
+    file.seek(first)
+    return at
+
+
+class _Limited(io.RawIOBase):
+    """The next ``left`` bytes of a file, counting lines."""
+
+    def __init__(self, file: BinaryIO, left: int) -> None:
+        self._file = file
+        self._left = left
+        self.lines = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        data = self._file.read(min(len(view), self._left))
+        self._left -= len(data)
+        self.lines += data.count(b"\n")
+        view[: len(data)] = data
+        return len(data)
+
+
+class _Joined(io.RawIOBase):
+    """A stream with what was read of it already."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head = head
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        data = self._head[: len(view)] or self._rest.read(len(view))
+        self._head = self._head[len(data) :] if self._head else b""
+        view[: len(data)] = data
+        return len(data)
+
+
+def as_skipped(notes: list[Note] | tuple[Note, ...]) -> Problems:
+    """The problems that were kept."""
+    found = Problems()
+    for source, line, reason, noted in notes:
+        (found.noted if noted else found.skipped).append(Skipped(source, line, reason))
+    return found

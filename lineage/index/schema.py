@@ -1,0 +1,222 @@
+"""The Parquet schemas, and reading and writing tables in them. All that knows pyarrow's types is here."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from lineage.datasets import DatasetId, JobId
+from lineage.events import DatasetRef
+from lineage.index.batch import KINDS, Head
+from lineage.index.dimensions import Dimensions
+from lineage.index.rows import Row
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMAT: Final = 1
+"""Of the layout and of every schema here. Raised when an older reader would misread a newer index."""
+
+TABLES: Final = ("jobs", "datasets", "references", "heads", "shapes", "edges", "dates")
+ROW_GROUP: Final = 4096
+"""Rows a row group: a question about a few jobs reads a few of them."""
+
+_READ, _WRITE = 0, 1
+
+
+@lru_cache(maxsize=1)
+def attempts_schema() -> pa.Schema:
+    import pyarrow as pa
+
+    types = {
+        "job": pa.int32(),
+        "run": pa.string(),
+        "number": pa.int32(),
+        "start": pa.int64(),
+        "end": pa.int64(),
+        "state": pa.string(),
+        "nominal_start": pa.int64(),
+        "nominal_end": pa.int64(),
+        "partition_key": pa.string(),
+        "code_version": pa.string(),
+        "shape": pa.int32(),
+        "slots": pa.string(),
+        "times": pa.list_(pa.int64()),
+        "odd": pa.string(),
+        "run_crc": pa.uint32(),
+    }
+    return pa.schema(list(types.items()))
+
+
+def attempts_table(rows: Sequence[Row]) -> pa.Table:
+    """Rows as a table, in their order."""
+    import pyarrow as pa
+
+    schema = attempts_schema()
+    columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+    return pa.table([pa.array(column, one.type) for column, one in zip(columns, schema, strict=True)], schema=schema)
+
+
+def rows_in(table: pa.Table) -> list[Row]:
+    """The rows of a table."""
+    return list(map(Row, *(column.to_pylist() for column in table.columns))) if table.num_rows else []
+
+
+def parquet(table: pa.Table, *, row_group: int = ROW_GROUP) -> bytes:
+    """A table as a Parquet file."""
+    import pyarrow.parquet as pq
+
+    sink = io.BytesIO()
+    words = [name for name in ("state", "partition_key", "code_version", "slots") if name in table.column_names]
+    pq.write_table(
+        table, sink, row_group_size=row_group, compression="zstd", compression_level=1, use_dictionary=words, write_statistics=True
+    )
+    return sink.getvalue()
+
+
+# --- dimension tables ----------------------------------------------------------------------------------------------------
+
+
+def tables(known: Dimensions) -> dict[str, pa.Table]:
+    """The dimension tables."""
+    import pyarrow as pa
+
+    def table(columns: dict[str, tuple[Iterable[Any], Any]]) -> pa.Table:
+        return pa.table({name: pa.array(list(values), kind) for name, (values, kind) in columns.items()})
+
+    small, text = pa.int32(), pa.string()
+    ids = pa.list_(small)
+    jobs = {job: number for number, job in enumerate(known.jobs)}
+    datasets = {dataset: number for number, dataset in enumerate(known.datasets)}
+    of = [datasets[one.dataset] for one in known.refs]
+    edges: dict[tuple[int, int, int], None] = {}
+    for head in known.heads:
+        if head.job is not None:
+            edges.update(dict.fromkeys((jobs[head.job], of[number], _READ) for number in head.inputs))
+            edges.update(dict.fromkeys((jobs[head.job], of[number], _WRITE) for number in head.outputs))
+    first = [known.heads[shape[0]] for shape in known.shapes]
+    return {
+        "jobs": table(
+            {
+                "job": (range(len(known.jobs)), small),
+                "namespace": ((one.namespace for one in known.jobs), text),
+                "name": ((one.name for one in known.jobs), text),
+            }
+        ),
+        "datasets": table(
+            {
+                "dataset": (range(len(known.datasets)), small),
+                "namespace": ((one.namespace for one in known.datasets), text),
+                "name": ((one.name for one in known.datasets), text),
+                "versioned": ((one in known.versioned for one in known.datasets), pa.bool_()),
+            }
+        ),
+        "references": table(
+            {
+                "reference": (range(len(known.refs)), small),
+                "dataset": (of, small),
+                "told": ((_told(one) for one in known.refs), text),
+            }
+        ),
+        "heads": table(
+            {
+                "head": (range(len(known.heads)), small),
+                "type": ((KINDS[one.kind] for one in known.heads), text),
+                "job": ((None if one.job is None else jobs[one.job] for one in known.heads), small),
+                "inputs": ((one.inputs for one in known.heads), ids),
+                "outputs": ((one.outputs for one in known.heads), ids),
+                "owners": ((one.owners for one in known.heads), pa.list_(text)),
+                "flags": ((one.flags for one in known.heads), small),
+            }
+        ),
+        "shapes": table(
+            {
+                "shape": (range(len(known.shapes)), small),
+                "heads": (known.shapes, ids),
+                "job": ((None if one.job is None else jobs[one.job] for one in first), small),
+                "attempts": (known.attempts, pa.int64()),
+                "reads": ((_named(known, of, shape, 0) for shape in known.shapes), ids),
+                "writes": ((_named(known, of, shape, 1) for shape in known.shapes), ids),
+            }
+        ),
+        "edges": table(
+            {
+                "job": ((job for job, _, _ in edges), small),
+                "dataset": ((dataset for _, dataset, _ in edges), small),
+                "direction": (("write" if direction else "read" for _, _, direction in edges), text),
+            }
+        ),
+        "dates": table(
+            {
+                "dataset": ((datasets[dataset] for dataset, _, _ in sorted(known.dated)), small),
+                "key": ((key for _, key, _ in sorted(known.dated)), text),
+                "sure": ((sure for _, _, sure in sorted(known.dated)), pa.bool_()),
+            }
+        ),
+    }
+
+
+def dimensions(found: dict[str, pa.Table]) -> Dimensions:
+    """The dimensions that the tables hold."""
+    columns = {name: {column: table[column].to_pylist() for column in table.column_names} for name, table in found.items()}
+    known = Dimensions()
+    datasets = columns["datasets"]
+    for namespace, name, versioned in zip(datasets["namespace"], datasets["name"], datasets["versioned"], strict=True):
+        known.dataset(DatasetId(namespace, name))
+        if versioned:
+            known.versioned.add(DatasetId(namespace, name))
+    for namespace, name in zip(columns["jobs"]["namespace"], columns["jobs"]["name"], strict=True):
+        known.job(JobId(namespace, name))
+    for dataset, told in zip(columns["references"]["dataset"], columns["references"]["told"], strict=True):
+        known.ref(_reference(known.datasets[dataset], told))
+    kinds = {name: number for number, name in enumerate(KINDS)}
+    heads = columns["heads"]
+    for kind, job, inputs, outputs, owners, flags in zip(
+        heads["type"], heads["job"], heads["inputs"], heads["outputs"], heads["owners"], heads["flags"], strict=True
+    ):
+        by = None if job is None else known.jobs[job]
+        known.head(Head(kinds[kind], by, tuple(inputs), tuple(outputs), tuple(owners), flags))
+    for shape, attempts in zip(columns["shapes"]["heads"], columns["shapes"]["attempts"], strict=True):
+        known.attempts[known.shape(tuple(shape))] = attempts
+    known.dated.update(
+        (known.datasets[dataset], key, sure)
+        for dataset, key, sure in zip(columns["dates"]["dataset"], columns["dates"]["key"], columns["dates"]["sure"], strict=True)
+    )
+    return known
+
+
+def _named(known: Dimensions, of: list[int], shape: tuple[int, ...], direction: int) -> list[int]:
+    heads = (known.heads[number] for number in shape)
+    return sorted({of[number] for head in heads for number in (head.outputs if direction else head.inputs)})
+
+
+_CONSTANT = DatasetRef(DatasetId("", ""))
+_SAID = (
+    *("suffixed", "operation", "lifecycle", "materialized", "strategy", "exposed"),
+    *("symlinks", "renamed_from", "owners", "inferred", "format"),
+)
+
+
+def _told(reference: DatasetRef) -> str | None:
+    """What a reference says beyond its dataset; None for nothing."""
+    said = {name: getattr(reference, name) for name in _SAID if getattr(reference, name) != getattr(_CONSTANT, name)}
+    return orjson.dumps(said, default=list).decode() if said else None  # a dataset is a tuple of its own kind
+
+
+def _reference(dataset: DatasetId, told: str | None) -> DatasetRef:
+    if told is None:
+        return DatasetRef(dataset)
+    said: dict[str, Any] = orjson.loads(told)
+    for name, value in said.items():
+        match name:
+            case "symlinks":
+                said[name] = tuple(DatasetId(*one) for one in value)
+            case "renamed_from":
+                said[name] = DatasetId(*value)
+            case "owners":
+                said[name] = tuple(value)
+    return DatasetRef(dataset, **said)

@@ -1,0 +1,178 @@
+"""An index answers as the events do that it was made of: the whole history, and what a fault reached.
+
+``INDEX_COMPANIES=200 pytest tests/lineage/test_index_equality.py`` asks that many companies.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from lineage.blast import blast
+from lineage.declarations import Declarations
+from lineage.effects import Effect
+from lineage.errors import LineageError
+from lineage.events import Event, event
+from lineage.fault import Fault, Fix
+from lineage.history import History, build
+from lineage.index.batch import Batch
+from lineage.index.files import LocalFiles
+from lineage.index.ingest import Ingest
+from lineage.index.manifest import Manifest
+from lineage.index.query import Query
+from lineage.index.reader import Index
+from lineage.timestamps import AFTER, BEFORE, SECOND, render
+from tests.bench.company import company
+from tests.lineage.histories import decode_runs, seeded
+from tests.lineage.told import DECLARED, as_events
+
+COMPANIES = int(os.environ.get("INDEX_COMPANIES", "6"))
+STORIES = int(os.environ.get("INDEX_STORIES", "150"))
+HOUR = 3600 * SECOND
+
+
+def batches(events: list[Event], random: Random) -> list[Batch]:
+    """The events in batches of uneven size."""
+    made = [Batch()]
+    for one in events:
+        made[-1].event(one)
+        if random.random() < 1 / 200:
+            made.append(Batch())
+    return made
+
+
+def ingested(place: Path, events: list[Event], random: Random) -> Manifest:
+    """All events in an index, by several ingests."""
+    files = LocalFiles(place)
+    parts = batches(events, random)
+    while parts:
+        ingest = Ingest.open(files)
+        now, parts = parts[: 1 + random.randrange(len(parts))], parts[1 + random.randrange(len(parts)) :] if len(parts) > 3 else []
+        for one in now:
+            ingest.take(one)
+            if random.random() < 0.3:
+                ingest.flush()
+        for one in parts[:1]:
+            ingest.take(one)
+        ingest.commit(ingest.manifest({}, [], (), 0))
+    for one in batches(events, random):  # and what was left out, and everything once more
+        ingest = Ingest.open(files)
+        ingest.take(one)
+        ingest.commit(ingest.manifest({}, [], (), 0))
+        if random.random() < 0.8:
+            break
+    ingest = Ingest.open(files)
+    for one in batches(events, random):
+        ingest.take(one)
+    return ingest.commit(ingest.manifest({}, [], (), 0))
+
+
+def comparable(history: History) -> dict[str, Any]:
+    return {
+        "attempts": history.attempts,
+        "reads": {job: found for job, found in history.job_reads.items() if found},
+        "writes": {job: found for job, found in history.job_writes.items() if found},
+        "exposed": history.exposed,
+        "owners": history.owners,
+        "said_by": history.said_by,
+        "jobs": history.jobs,
+        "datasets": {str(one): history.identities.names(one) for one in history.datasets},
+    }
+
+
+def faults(history: History, random: Random) -> list[Fault]:
+    """Faults of every kind, of what there is."""
+    runs = [one for one in history.attempts if one.kind == "run"]
+    one, other = random.choice(runs), random.choice(runs)
+    moments = sorted(moment for attempt in runs for moment in (attempt.start, attempt.end) if BEFORE < moment < AFTER)
+    since = render(random.choice(moments))
+    late = render(moments[len(moments) * 3 // 4])
+    found = [
+        Fault(job=str(one.job), since=since),
+        Fault(job=str(other.job), since=late),
+        Fault(job=str(other.job)),
+        Fault(runs=(one.run_id, other.run_id)),
+    ]
+    if one.nominal is not None:
+        found.append(Fault(job=str(one.job), nominal=str(render(one.nominal[0]))[:10]))
+    if one.code_version:
+        found.append(Fault(job=str(one.job), code_versions=(one.code_version,)))
+        found.append(Fault(code_versions=(one.code_version,), since=late))
+    cells = [read.cell for read in one.reads] + [write.cell for write in (*one.writes, *other.writes)]
+    if cells:
+        cell = random.choice(cells)
+        found += [
+            Fault(cells=(str(cell),)),
+            Fault(cells=(str(cell),), since=late),
+            Fault(cells=(f"{cell.dataset}@*",), since=since),
+        ]
+    return found
+
+
+def effects(history: History, random: Random) -> tuple[Effect, ...]:
+    """Things that we did to some of the cells."""
+    made = []
+    for number in range(random.choice((0, 0, 1, 3))):
+        one = random.choice(history.attempts)
+        if not one.writes or one.end >= AFTER:
+            continue
+        cell = random.choice(one.writes).cell
+        start = one.end + random.randrange(20) * HOUR
+        kind: Any = random.choice(("purge", "revert"))
+        made.append(
+            Effect(
+                f"{kind}-{number}", kind, cell, start, start + HOUR, random.random() < 0.8, "nothing" if kind == "purge" else "data"
+            )
+        )
+        if random.random() < 0.5:
+            undone = Effect(f"undo-{number}", "undo", cell, start + 2 * HOUR, start + 3 * HOUR, True, "data", f"{kind}-{number}")
+            made.append(undone)
+    return tuple(made)
+
+
+def asked(query: Query | None, history: History, fault: Fault, fix: Fix | None) -> Any:
+    """The answer, or what was said instead of one."""
+    try:
+        return (blast(history, fault, fix) if query is None else query.blast(fault, fix)[1]).to_json()
+    except LineageError as error:
+        return type(error), error.message, error.hint
+
+
+def agree(place: Path, events: list[Event], declared: Declarations, seed: int, questions: list[Fault] | None = None) -> None:
+    random = Random(seed)
+    plain = build(events, declared)
+    told = effects(plain, random) if plain.attempts else ()
+    ended = {one.run_id: one.start + HOUR for one in plain.attempts if one.state == "OPEN" and random.random() < 0.3}
+    whole = build(events, declared, effects=told, ended=ended)
+    ingested(place, events, random)
+    index = Index.open(LocalFiles(place))
+    assert comparable(Query(index, declared, told, ended).whole()) == comparable(whole)
+    for fault in questions if questions is not None else faults(whole, random):
+        fix = random.choice((None, None, Fix("v2"), Fix(None, random.choice(whole.attempts).start)))
+        query = Query(index, declared, told, ended)
+        assert asked(query, whole, fault, fix) == asked(None, whole, fault, fix), f"seed {seed}: {fault} {fix}"
+
+
+@pytest.mark.parametrize("seed", range(COMPANIES))
+def test_an_index_of_a_company_answers_as_its_events_do(tmp_path: Path, seed: int) -> None:
+    made = company(seed, 12, 6, odd=True)
+    events = list(map(event, made.events()))
+    agree(tmp_path, events, made.declarations(), seed)
+
+
+@pytest.mark.parametrize("block", range(2))
+def test_an_index_of_nasty_histories_answers_as_their_events_do(tmp_path: Path, block: int) -> None:
+    for seed in range(block * STORIES // 2, (block + 1) * STORIES // 2):
+        story = decode_runs(seeded(seed))
+        raw = as_events(story)
+        random = Random(seed)
+        raw += random.sample(raw, k=len(raw) // 3)
+        random.shuffle(raw)
+        declared = Declarations(datasets=DECLARED, skew=int(story.skew) * SECOND)
+        for options in (declared, replace(declared, datasets=())):
+            agree(tmp_path / f"{seed}-{len(options.datasets)}", list(map(event, raw)), options, seed)
