@@ -13,6 +13,7 @@ from typing import Any
 
 from incident.config_file import ConfigFile
 from incident.config_rules import CatalogRule, OrchestratorRule, Policy, StorageRule
+from incident.config_serving import ServingRule
 from lineage.datasets import JobId
 from lineage.declarations import Declarations
 
@@ -31,6 +32,7 @@ class Config:
     storages: tuple[StorageRule, ...] = ()
     orchestrators: tuple[OrchestratorRule, ...] = ()
     catalogs: tuple[CatalogRule, ...] = ()
+    serving: tuple[ServingRule, ...] = ()
     policy: Policy = field(default_factory=Policy)
     home_url: str | None = None
 
@@ -80,7 +82,7 @@ def _merge(path: Path | None, layers: list[ConfigFile]) -> Config:
     return Config(
         path=path,
         declarations=Declarations(
-            datasets=tuple(rule for layer in layers for rule in layer.datasets),
+            datasets=tuple(rule for layer in layers for rule in (*layer.datasets, *(one.declares for one in layer.serving))),
             edges=tuple(rule for layer in layers for rule in layer.edges),
             skew=next((layer.skew for layer in strongest if layer.skew is not None), 0),
         ),
@@ -88,6 +90,7 @@ def _merge(path: Path | None, layers: list[ConfigFile]) -> Config:
         storages=tuple(rule for layer in strongest for rule in layer.storages),
         orchestrators=tuple(rule for layer in strongest for rule in layer.orchestrators),
         catalogs=tuple(rule for layer in strongest for rule in layer.catalogs),
+        serving=tuple(rule for layer in strongest for rule in layer.serving),
         policy=Policy(**policy),
         home_url=next((layer.home_url for layer in strongest if layer.home_url is not None), None),
     )

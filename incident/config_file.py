@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from incident.config_rules import CatalogRule, OrchestratorRule, StorageRule
+from incident.config_serving import serving
 from incident.config_table import Table
 from incident.errors import ConfigError
 from incident.sizes import parse_size
@@ -42,6 +43,7 @@ class ConfigFile:
         self.datasets = [rule for _, rule in datasets]
         for table, rule in datasets:
             _check_layout(table, rule, self.datasets)
+        self.serving = [serving(table) for table in root.subtables("serving")]
         self.edges = [_edge(table) for table in root.subtables("edge")]
         self.orchestrators = [_orchestrator(table) for table in root.subtables("orchestrator")]
         self.catalogs = [self._catalog(table) for table in root.subtables("catalog")]
@@ -101,9 +103,9 @@ def _read(path: Path) -> str:
 
 def _storage(table: Table) -> StorageRule:
     url = table.required("url")
-    match = re.fullmatch(r"s3://([^/]+)(?:/(.*))?", url)
+    match = re.fullmatch(r"s3://([^/]+)(?:/(.*))?", url) or re.fullmatch(r"(glue:)//(.*)", url)
     if match is None:
-        raise table.error("url", f"{url!r} names no bucket", 'write "s3://bucket" or "s3://bucket/prefix"')
+        raise table.error("url", f"{url!r} names no bucket", 'write "s3://bucket", "s3://bucket/prefix" or "glue://database"')
     endpoint = table.text("endpoint")
     if endpoint is not None and not re.match(r"https?://[^/]", endpoint):
         raise table.error("endpoint", f"{endpoint!r} is not an http:// or https:// address")
@@ -132,8 +134,9 @@ def _dataset(table: Table) -> DatasetRule:
         case _:
             raise table.error("partition", f"must be a layout such as 'dt=%Y-%m-%d', or false, and is {layout!r}")
     pointer = table.text("pointer")
-    if pointer is not None and not re.match(r"s3://[^/]+/.|file:/", pointer):
-        raise table.error("pointer", f"{pointer!r} is neither s3://bucket/key nor file:/…")
+    if pointer is not None and not re.match(r"s3://[^/]+/.|file:///.|glue://[^/]+/[^/]+", pointer):
+        raise table.error("pointer", f"{pointer!r} is neither s3://bucket/key, file:///path nor glue://database/table")
+    serves = table.flag("serving")
     timezone = table.text("timezone")
     try:
         clock = None if timezone is None else zone(timezone)
@@ -146,7 +149,7 @@ def _dataset(table: Table) -> DatasetRule:
         timezone=clock,
         nominal=table.flag("nominal"),
         write=cast("WriteWord | None", table.text("write", choices=("overwrite", "append", "merge"))),
-        serving=table.flag("serving"),
+        serving=True if serves is None and pointer is not None else serves,
         owners=table.texts("owners"),
         protected=table.flag("protected"),
         format=table.text("format", choices=("objects", "iceberg", "delta")),

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from incident.report import Problem, Report
 
-_CONSENTS = ("include", "max_objects", "max_bytes", "skip_refused", "before", "writers_stopped")
+_CONSENTS = ("include", "max_objects", "max_bytes", "skip_refused", "before", "writers_stopped", "pointer")
 
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """``apply`` is a plan id. ``max_bytes`` as typed (``1 TiB``); ``before`` is an RFC 3339 time."""
+    """``apply`` is a plan id. ``max_bytes`` as typed (``1 TiB``); ``before`` is an RFC 3339 time, ``pointer`` are ``URL=VALUE``."""
 
     apply: str | None = None
     include: tuple[str, ...] = ()
@@ -20,6 +20,7 @@ class PlanOptions:
     skip_refused: bool = False
     before: str | None = None
     writers_stopped: bool = False
+    pointer: tuple[str, ...] = ()
     detailed_exitcode: bool = False
     lineage: tuple[str, ...] = ()
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 from incident.errors import INPUT_NEEDED, PENDING
 from incident.executor import Applied
 from incident.home import IncidentFolder
+from incident.language import plural
 from incident.report import Problem, Report, printable
 from incident.sizes import render_size
 from lineage.timestamps import render
 from runbooks.consents import Consents, blocking
-from runbooks.plan import Plan, RunJob, place_of
+from runbooks.plan import Plan, RunJob, SwapPointer, place_of
+from runbooks.pointers import shown, swaps_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,7 +24,7 @@ SAMPLE = 20
 
 def plan_data(plan: Plan, created_at: int) -> dict[str, Any]:
     """The plan data of the contract. ``created_at`` in nanoseconds UTC."""
-    objects = [action for action in plan.actions if not isinstance(action, RunJob)]
+    objects = [action for action in plan.actions if not isinstance(action, RunJob | SwapPointer)]
     return {
         "id": plan.id,
         "phase": plan.phase,
@@ -34,6 +36,10 @@ def plan_data(plan: Plan, created_at: int) -> dict[str, Any]:
         "cells": [{"cell": str(cell), "url": cell.url, "leaves": cell.leaves} for cell in plan.cells],
         "refused": [{"what": one.what, "why": one.why, "code": one.code} for one in plan.refused],
         "warnings": list(plan.warnings),
+        "pointers": [
+            {"pointer": one.pointer, "kind": one.kind, "old": one.old, "new": one.new, "told": one.told, "cell": one.cell}
+            for one in swaps_of(plan)
+        ],
         "sample": [place_of(action) for action in objects[:SAMPLE]],
     }
 
@@ -47,7 +53,10 @@ def show_plan(folder: IncidentFolder, plan: Plan, consents: Consents, now: int, 
     saved = not blocked and bool(plan.cells)
     if saved:
         if plan.id not in folder.plans():
-            text = f"Planned {plan.id}: {len(plan.actions)} objects, {render_size(plan.bytes)}, in {len(plan.cells)} cells"
+            swaps = len(swaps_of(plan))
+            also = f" and {plural(swaps, 'pointer')}" if swaps else ""
+            objects = f"{len(plan.actions) - swaps} objects, {render_size(plan.bytes)}"
+            text = f"Planned {plan.id}: {objects}, in {len(plan.cells)} cells{also}"
             folder.timeline.append("planned", text, evidence=_evidence(plan))
         folder.save_plan(plan, now)
     command = f"{apply} --apply {plan.id}"
@@ -84,7 +93,11 @@ def _hint(code: str) -> str:
             return "incident blast"
         case "unbounded" | "undecidable":
             return "--before T, or --skip-refused to go on with the rest"
-        case "suspect" | "open-writer" | "not-remakeable" | "expiring" | "nothing-there" | "contains" | "rewritten":
+        case "unconditional":
+            return "--writers-stopped"
+        case "no-good-value" | "no-target" | "tainted-target":
+            return "--pointer URL=VALUE, or --skip-refused to go on with the rest"
+        case "suspect" | "unresolved" | "open-writer" | "not-remakeable" | "expiring" | "nothing-there" | "contains" | "rewritten":
             return "--include CELL, or --skip-refused to go on with the rest"
         case _:
             return "--skip-refused to go on with the rest"
@@ -95,7 +108,7 @@ def _screen(plan: Plan, command: str, blocked: int) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    objects = [action for action in plan.actions if not isinstance(action, RunJob)]
+    objects = [action for action in plan.actions if not isinstance(action, RunJob | SwapPointer)]
     counts = Counter(action.cell for action in objects)
     sizes: Counter[str] = Counter()
     for action in objects:
@@ -114,6 +127,8 @@ def _screen(plan: Plan, command: str, blocked: int) -> RenderableType:
         parts += [Text(f"Plan {plan.id}: {total}", style="bold"), table]
     else:
         parts.append(Text(f"Nothing to {plan.phase}.", style="bold"))
+    if swaps := swaps_of(plan):
+        parts += [Text("\nPointers:", style="bold"), *(Text(printable(f"  {_swap(one)}")) for one in swaps)]
     if plan.refused:
         heading = "Refused" if blocked else "Left out"
         parts += [Text(f"\n{heading}:", style="bold"), *(Text(printable(f"  {one.what}: {one.why}")) for one in plan.refused)]
@@ -122,6 +137,10 @@ def _screen(plan: Plan, command: str, blocked: int) -> RenderableType:
     if command:
         parts.append(Text(f"\nNothing was changed. To do exactly this: {command}"))
     return Group(*parts)
+
+
+def _swap(one: SwapPointer) -> str:
+    return f"{one.pointer}: {shown(one.old)} → {shown(one.new)}{f' ({one.told})' if one.told else ''}"
 
 
 def show_applied(folder: IncidentFolder, plan: Plan, applied: Applied, following: str) -> Report:

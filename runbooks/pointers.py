@@ -15,7 +15,7 @@ from lineage.attempts import Cell
 from lineage.blast_radius import ReachedCell
 from lineage.timestamps import BEFORE, SECOND, render
 from runbooks.consents import Consents
-from runbooks.plan import PlannedCell, Refusal, Requirement, SwapPointer
+from runbooks.plan import Plan, PlannedCell, Refusal, Requirement, SwapPointer
 from runbooks.survey import PointedAt, PointerSurvey, PointerVersion
 
 _MILLISECOND = 1_000_000
@@ -110,6 +110,13 @@ def swap_action(planned: PlannedCell, swap: Swap, consents: Consents) -> SwapPoi
         told=swap.told,
         writers_stopped=consents.writers_stopped,
     )
+
+
+def swaps_of(plan: Plan) -> list[SwapPointer]:
+    """The swaps of a plan; a plan without any is not gone through."""
+    if not any(one.op == "swap-pointer" for one in plan.stretches):
+        return []
+    return [action for action in plan.actions if isinstance(action, SwapPointer)]
 
 
 def shown(value: str | None) -> str:

@@ -49,6 +49,7 @@ PLAN: dict[str, tuple[Any, Any]] = {
     "skip_refused": (_flag("--skip-refused", "Go on without what is refused."), False),
     "before": (_one("--before", "T", "Revert to the state before T, where the start is not known."), None),
     "writers_stopped": (_flag("--writers-stopped", "You made sure that nothing writes these cells."), False),
+    "pointer": (_many("--pointer", "URL=VALUE", "The good value of a pointer, where it cannot be told"), None),
     "detailed_exitcode": (_flag("--detailed-exitcode", "Exit 8 when the plan has actions."), False),
     "lineage": (Lineage, None),
 }

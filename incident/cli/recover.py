@@ -14,7 +14,7 @@ from incident.plan_options import PlanOptions
 from incident.report import Report
 
 HEADING = "Recover"
-OF_OBJECTS = frozenset({"max_objects", "max_bytes", "before", "writers_stopped"})
+OF_OBJECTS = frozenset({"max_objects", "max_bytes", "before", "writers_stopped", "pointer"})
 """Consents to what happens to objects; a backfill runs jobs, and an undo takes back what had its consents."""
 
 
@@ -43,7 +43,7 @@ def fix(
     return module.fix(context, text, code_version, good_from)
 
 
-@command(app, "purge", HEADING, without=frozenset({"before"}))
+@command(app, "purge", HEADING, without=frozenset({"before", "pointer"}))
 def purge(context: Context, options: PlanOptions) -> Report:
     """Remove the faulty partitions, recoverably."""
     from incident.commands import recover

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from incident.changeable import changeable
 from incident.claim import drop
@@ -19,6 +20,10 @@ from incident.outputs import place
 from incident.plan_actions import PlanActions
 from incident.plan_options import PlanOptions
 from incident.plan_report import show_applied, show_plan
+from incident.pointer_actions import PointerActions
+from incident.pointers.kinds import open_pointer
+from incident.pointers.planned import pointers_now, survey_pointers, unlisted
+from incident.pointers.serving import unpointed
 from incident.radius import Fresh, fresh_radius
 from incident.report import Report
 from incident.sizes import parse_size
@@ -29,7 +34,7 @@ from lineage.attempts import Cell
 from lineage.timestamps import parse
 from runbooks.consents import Consents
 from runbooks.facts import Facts
-from runbooks.plan import Plan, PlannedCell, PutMarker, Refusal
+from runbooks.plan import Plan, PlannedCell, PutMarker, Refusal, SwapPointer
 from runbooks.purge import plan_purge
 from runbooks.revert import plan_revert
 from runbooks.survey import BucketState, KeyHistory
@@ -49,11 +54,11 @@ def revert(context: Context, options: PlanOptions) -> Report:
     consents = _consents(context, options)
     cells = [one.cell for one in fresh.radius.dirty() if one.serving or consents.include]
     facts = _facts(context, folder, fresh, cells, deleting=False)
+    facts = replace(facts, pointers=survey_pointers(context, fresh, cells, consents))
     rules = context.config.declarations
     protected = frozenset(cell for cell in cells if rules.dataset(cell.dataset).protected)
-    pointed = [cell for cell in cells if rules.dataset(cell.dataset).pointer]
     plan = plan_revert(facts, consents, rules.skew, protected)
-    warnings = tuple(f"{cell} is served through a pointer; this reverts its objects and leaves the pointer" for cell in pointed)
+    warnings = tuple(dict.fromkeys(told for cell in cells for told in unpointed(context.config, cell)))
     return _shown(context, folder, _with(plan, warnings), consents, options)
 
 
@@ -91,7 +96,10 @@ def undo(context: Context, plan_id: str | None, options: PlanOptions) -> Report:
     done = {index: outcome.version_id for index, outcome in state.outcomes.items() if outcome.status == "done"}
     consents = _consents(context, options)
     current, buckets = _current(context, target.cells)
-    plan = plan_undo(target, done, current, buckets, consents=consents, previous=last_applied(folder))
+    pointers, beside = pointers_now(context.config, target)
+    plan = plan_undo(
+        target, done, current, [*buckets, *beside], consents=consents, previous=last_applied(folder), places=pointers
+    )
     return _shown(context, folder, _with(plan, _home_warning(context)), consents, options)
 
 
@@ -168,6 +176,7 @@ def _consents(context: Context, options: PlanOptions) -> Consents:
         skip_refused=options.skip_refused,
         writers_stopped=options.writers_stopped,
         before=before,
+        pointers=options.pointer,
     )
 
 
@@ -205,7 +214,11 @@ def _relocated(context: Context, plan: Plan) -> str:
     if plan.phase == "undo":
         return ""
     deleted = {action.cell for action in plan.actions if isinstance(action, PutMarker)}
+    if why := unlisted(context.config, plan):
+        return why
     for cell in plan.cells:
+        if cell.leaves == "pointer":
+            continue
         found = locate(cell.cell, context.config.declarations, deleting=plan.phase == "purge" or str(cell) in deleted)
         if isinstance(found, Refusal):
             return f"{found.what} {found.why}"
@@ -223,7 +236,8 @@ def _told(folder: IncidentFolder, plan: Plan, applied: Applied) -> Report:
 
 def _performer(context: Context, plan: Plan) -> PlanActions:
     objects = ObjectActions(plan, lambda bucket, prefix: open_store(context.config, bucket, prefix), context.now)
-    return PlanActions(plan, dict.fromkeys(KINDS, objects), context.now)
+    pointers = PointerActions(plan, partial(open_pointer, context.config), context.now)
+    return PlanActions(plan, {**dict.fromkeys(KINDS, objects), SwapPointer: pointers}, context.now)
 
 
 def _current(context: Context, cells: Sequence[PlannedCell]) -> tuple[Current, list[BucketState]]:
@@ -231,6 +245,8 @@ def _current(context: Context, cells: Sequence[PlannedCell]) -> tuple[Current, l
     states: dict[tuple[str, str], BucketState] = {}
     with context.progress("survey", len(cells)) as bar:
         for cell in cells:
+            if cell.leaves == "pointer":
+                continue
             bucket, prefix = place(cell.url)
             reader = open_reader(context.config, bucket, prefix)
             state = reader.state(bucket)
