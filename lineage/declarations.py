@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from lineage.datasets import DatasetId, JobId
@@ -57,15 +57,18 @@ class Declarations:
     datasets: tuple[DatasetRule, ...] = ()
     edges: tuple[EdgeRule, ...] = ()
     skew: int = 0
-    _memo: dict[DatasetId, DatasetRule] = field(default_factory=dict, compare=False, repr=False)
+    _memo: dict[DatasetId | tuple[JobId, DatasetId], Any] = field(default_factory=dict, compare=False, repr=False)
+    """What was asked before: a dataset's rule, an edge's. To be given anew to a copy with other rules."""
 
     def dataset(self, dataset: DatasetId) -> DatasetRule:
         """What is declared about a dataset, merged key by key."""
-        if (found := self._memo.get(dataset)) is not None:
+        found: DatasetRule | None = self._memo.get(dataset)
+        if found is not None:
             return found
-        merged = DatasetRule(match=str(dataset))
+        name = str(dataset)
+        merged = DatasetRule(match=name)
         for rule in self.datasets:
-            if fnmatchcase(str(dataset), rule.match.rstrip("/")):
+            if fnmatchcase(name, rule.match.rstrip("/")):
                 said = {key.name: getattr(rule, key.name) for key in fields(rule) if key.name != "match"}
                 merged = replace(merged, **{key: value for key, value in said.items() if value is not None})
         if merged.timezone is not None and isinstance(merged.partition, Layout):
@@ -81,7 +84,11 @@ class Declarations:
 
     def edge(self, job: JobId, dataset: DatasetId) -> EdgeRule | None:
         """What is declared about a job's reads of a dataset."""
-        for rule in reversed(self.edges):
-            if fnmatchcase(str(job), rule.job) and fnmatchcase(str(dataset), rule.reads.rstrip("/")):
-                return rule
-        return None
+        if (job, dataset) not in self._memo:
+            reader, name = str(job), str(dataset)
+            matching = (
+                rule for rule in reversed(self.edges) if fnmatchcase(reader, rule.job) and fnmatchcase(name, rule.reads.rstrip("/"))
+            )
+            self._memo[job, dataset] = next(matching, None)
+        found: EdgeRule | None = self._memo[job, dataset]
+        return found

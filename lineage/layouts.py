@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from lineage.errors import PartitionError
@@ -62,13 +63,7 @@ class Layout:
 
     def of(self, period: Period) -> Partition:
         """The partition of a period at this layout's grain. Raises PartitionError when the layout has other keys too."""
-        if self.grain is None or period.grain is not self.grain or _NAMED.search(self.template):
-            raise PartitionError(f"{period} does not fit the partition layout {self.template}")
-        path = period.start.strftime(self.template)
-        found = from_path(path)
-        if found is not None and found.period == period:
-            return found
-        return Partition(((min(self.date_keys) if len(self.date_keys) == 1 else BARE, period),))
+        return _of(self, period)
 
     def said(self, found: Partition) -> Partition:
         """What a partition that somebody named is called here: in the layout's words if it can be said in them, else as it was.
@@ -94,16 +89,7 @@ class Layout:
 
     def fit(self, found: Partition) -> Partition | None:
         """The same data in this layout's words, or None when it cannot be said (another grain, other keys)."""
-        period = found.period
-        if period is None or self.grain is None or _NAMED.search(self.template):
-            return None
-        if not self.date_keys.issuperset(set(found.dated_keys) - {BARE}):
-            return None
-        if len(found.items) > (2 if period.grain is Grain.HOUR and found.get("hour") else 1):
-            return None
-        if period.grain is Grain.INSTANT and floor(period.start, self.grain).start == period.start:
-            period = Period(period.start, self.grain)
-        return self.of(period) if period.grain is self.grain else None
+        return _fit(self, found)
 
     def render(self, found: Partition) -> str:
         """The path below the location, without slashes at its ends.
@@ -130,3 +116,28 @@ class Layout:
         if not all(path.split("/")):
             raise PartitionError(f"partition {found} renders an empty path with the layout {self.template}")
         return path
+
+
+@lru_cache(maxsize=1 << 16)  # few partitions are named, by many attempts each
+def _fit(layout: Layout, found: Partition) -> Partition | None:
+    period = found.period
+    if period is None or layout.grain is None or _NAMED.search(layout.template):
+        return None
+    if not layout.date_keys.issuperset(set(found.dated_keys) - {BARE}):
+        return None
+    if len(found.items) > (2 if period.grain is Grain.HOUR and found.get("hour") else 1):
+        return None
+    if period.grain is Grain.INSTANT and floor(period.start, layout.grain).start == period.start:
+        period = Period(period.start, layout.grain)
+    return layout.of(period) if period.grain is layout.grain else None
+
+
+@lru_cache(maxsize=1 << 16)
+def _of(layout: Layout, period: Period) -> Partition:
+    if layout.grain is None or period.grain is not layout.grain or _NAMED.search(layout.template):
+        raise PartitionError(f"{period} does not fit the partition layout {layout.template}")
+    path = period.start.strftime(layout.template)
+    found = from_path(path)
+    if found is not None and found.period == period:
+        return found
+    return Partition(((min(layout.date_keys) if len(layout.date_keys) == 1 else BARE, period),))

@@ -210,9 +210,10 @@ class Company:
         yield DatasetRule("*_h", partition=Layout("dt=%Y-%m-%d/hour=%H"), nominal=True)
         yield DatasetRule("*_t", partition=False)
         yield DatasetRule("*/serving/*", serving=True)
+        yield DatasetRule("*", write="overwrite")
         for job in self.jobs:
-            for index in job.writes:
-                yield DatasetRule(self.tables[index].glob, write=job.mode, owners=(f"team-{job.index % 40}",))
+            if job.mode == "append":
+                yield from (DatasetRule(self.tables[index].glob, write="append") for index in job.writes)
 
     def _edge_rules(self) -> Iterator[EdgeRule]:
         for job in self.jobs:
