@@ -18,6 +18,8 @@ EXAMPLE = """\
 # endpoint = "http://127.0.0.1:4567"      # only for S3-compatible servers
 # profile = "prod"
 # region = "eu-north-1"
+# requester_pays = true                   # we pay for what we ask of it
+# probe = false                           # never try out what it honours; then no condition is relied upon
 
 # What datasets are; later entries override earlier ones, key by key.
 # [[dataset]]

@@ -110,7 +110,16 @@ def _storage(table: Table) -> StorageRule:
     if endpoint is not None and not re.match(r"https?://[^/]", endpoint):
         raise table.error("endpoint", f"{endpoint!r} is not an http:// or https:// address")
     prefix = (match[2] or "").strip("/")
-    rule = StorageRule(url, match[1], f"{prefix}/" if prefix else "", endpoint, table.text("profile"), table.text("region"))
+    rule = StorageRule(
+        url,
+        match[1],
+        f"{prefix}/" if prefix else "",
+        endpoint,
+        table.text("profile"),
+        table.text("region"),
+        requester_pays=table.flag("requester_pays") or False,
+        probe=table.flag("probe") is not False,
+    )
     table.finish()
     return rule
 

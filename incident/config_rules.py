@@ -15,6 +15,9 @@ class StorageRule:
     endpoint: str | None = None
     profile: str | None = None
     region: str | None = None
+    requester_pays: bool = False
+    probe: bool = True
+    """Whether scratch objects may be written to find out what the server honours."""
 
     def covers(self, bucket: str, prefix: str) -> bool:
         return bucket == self.bucket and (prefix.rstrip("/") + "/").startswith(self.prefix)

@@ -9,16 +9,18 @@ from pathlib import Path
 
 from incident.context import Context
 from incident.errors import BucketMissing, UsageError
+from incident.guarantees import Assurance
 from incident.key_spool import KeySpool
 from incident.storage import open_reader
 from incident.storage.port import ObjectReader
 from lineage.attempts import Cell
 from lineage.datasets import DatasetId
 from lineage.declarations import Declarations
+from runbooks.cautions import COPYING, COVERING, cautions
 from runbooks.contents import Gathering
 from runbooks.facts import Place
 from runbooks.plan import Refusal
-from runbooks.survey import BucketState, CellSurvey, Target
+from runbooks.survey import LOCAL, BucketState, CellSurvey, Target
 from runbooks.targets import Location, locate, location, table_format
 
 _AT_ONCE = 8
@@ -36,10 +38,12 @@ class Surveyor:
     declarations: Declarations
     deleting: bool = True
     clock: Callable[[], int] | None = None
+    assure: Callable[[str, str], object] | None = None
+    """Makes the store of a place know what its server honours."""
     spool: KeySpool = field(default_factory=KeySpool)
     """Where the keys go: a survey of a million is never held whole."""
     warnings: list[str] = field(default_factory=list)
-    """What is wrong with our clock, by those of the storages that were looked at."""
+    """What is wrong with our clock, by those of the storages that were looked at, and what they make of our effects."""
     _states: dict[str, BucketState] = field(default_factory=dict)
     _formats: dict[Location, str | None] = field(default_factory=dict)
 
@@ -71,9 +75,13 @@ class Surveyor:
             return Refusal(str(cell), f"{error.message}; {error.hint}", "no-mapping")
         try:
             if target.bucket not in self._states:
+                if self.assure is not None:
+                    self.assure(target.bucket, target.prefix)
                 state = self._states[target.bucket] = reader.state(target.bucket)
                 if self.clock is not None and (off := state.off(self.clock(), self.declarations.skew)):
                     self.warnings.append(off)
+                if target.bucket != LOCAL:
+                    self.warnings += cautions(state, COVERING if self.deleting else COVERING | COPYING)
             root = location(cell.dataset, self.declarations)
             if isinstance(root, Location):
                 self._table(reader, root)
@@ -113,7 +121,7 @@ def _upwards(prefix: str) -> Iterator[str]:
 def surveyor(context: Context, room: Path, *, deleting: bool) -> Surveyor:
     """``room``: a folder for what does not fit into memory."""
     readers: Readers = lambda bucket, prefix: open_reader(context.config, bucket, prefix)  # noqa: E731
-    return Surveyor(readers, context.config.declarations, deleting, context.now, KeySpool(room))
+    return Surveyor(readers, context.config.declarations, deleting, context.now, Assurance(context), KeySpool(room))
 
 
 def places(context: Context, datasets: Iterable[DatasetId], sources: Iterable[str] = ()) -> tuple[Place, ...]:

@@ -23,6 +23,7 @@ from lineage.layouts import Layout
 from lineage.partitions import parse_partition
 from runbooks.consents import Consents
 from runbooks.facts import Facts, Place
+from runbooks.guarantees import Guarantees
 from runbooks.plan import Plan
 from runbooks.purge import plan_purge
 from runbooks.revert import plan_revert
@@ -178,9 +179,15 @@ class FailingStore:
     def __init__(self, store: MemoryStore, fail: FailAfter) -> None:
         self.inner, self.fail = store, fail
 
-    def state(self, bucket: str) -> BucketState:
-        found: BucketState = self.fail.around(lambda: self.inner.state(bucket), lambda: None)
+    def state(self, bucket: str, *, brief: bool = False) -> BucketState:
+        found: BucketState = self.fail.around(lambda: self.inner.state(bucket, brief=brief), lambda: None)
         return found
+
+    def probe(self, state: BucketState, prefix: str, asked: int) -> Guarantees:
+        return self.inner.probe(state, prefix, asked)
+
+    def remember(self, bucket: str, guarantees: Guarantees) -> None:
+        self.inner.remember(bucket, guarantees)
 
     def histories(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[KeyHistory]:
         found: Iterator[KeyHistory] = self.fail.around(lambda: self.inner.histories(bucket, prefix, after), lambda: None)
@@ -302,5 +309,5 @@ class Deaf(Interfere):
 class Broken(Interfere):
     """Nobody there."""
 
-    def state(self, bucket: str) -> BucketState:
+    def state(self, bucket: str, *, brief: bool = False) -> BucketState:  # noqa: ARG002
         raise StorageUnreachable(f"no answer about {bucket}", "check the endpoint")

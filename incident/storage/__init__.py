@@ -7,6 +7,7 @@ from typing import Protocol
 
 from incident.errors import UsageError
 from incident.storage.port import ObjectReader, ObjectStore
+from runbooks.survey import LOCAL
 
 
 class StorageEntry(Protocol):
@@ -18,6 +19,8 @@ class StorageEntry(Protocol):
     def profile(self) -> str | None: ...
     @property
     def region(self) -> str | None: ...
+    @property
+    def requester_pays(self) -> bool: ...
 
 
 class StorageConfig(Protocol):
@@ -28,6 +31,10 @@ class StorageConfig(Protocol):
 
 def open_reader(config: StorageConfig, bucket: str, prefix: str = "") -> ObjectReader:
     """The reader for a place. Read-only: never writes to the bucket. Raises UsageError when no [[storage]] entry covers it."""
+    if bucket == LOCAL:
+        from incident.storage.local import LocalReader
+
+        return LocalReader()
     return open_store(config, bucket, prefix)
 
 
@@ -40,11 +47,11 @@ def open_store(config: StorageConfig, bucket: str, prefix: str = "") -> ObjectSt
             f'add to incident.toml: [[storage]] url = "s3://{bucket}"',
             code="no-storage",
         )
-    return _store(entry.endpoint, entry.profile, entry.region)
+    return _store(entry.endpoint, entry.profile, entry.region, entry.requester_pays)
 
 
 @lru_cache(maxsize=32)
-def _store(endpoint: str | None, profile: str | None, region: str | None) -> ObjectStore:
+def _store(endpoint: str | None, profile: str | None, region: str | None, requester_pays: bool = False) -> ObjectStore:
     from incident.storage.s3 import S3Store
 
-    return S3Store(endpoint, profile, region)
+    return S3Store(endpoint, profile, region, requester_pays=requester_pays)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from incident.errors import BucketMissing, ObjectMissing, PreconditionFailed
 from incident.storage.port import Described, Made, Marked, Removed, Told, Upload
 from lineage.timestamps import SECOND
+from runbooks.guarantees import EVERYTHING, Guarantees
 from runbooks.survey import BucketState, KeyHistory, ObjectVersion
 
 
@@ -26,11 +27,12 @@ class MemoryStore:
     _bytes: dict[str, bytes] = field(default_factory=dict)
     _made: int = 0
     _lock: threading.RLock = field(default_factory=threading.RLock)
+    honours: Guarantees = EVERYTHING
 
     # --- what a test does to it -------------------------------------------------------------------------------------------
 
     def create(self, bucket: str, state: BucketState | None = None) -> None:
-        self.buckets[bucket] = state or BucketState(bucket, "Enabled")
+        self.buckets[bucket] = state or BucketState(bucket, "Enabled", guarantees=self.honours)
 
     def tick(self, nanoseconds: int = SECOND) -> int:
         self.now += nanoseconds
@@ -68,7 +70,15 @@ class MemoryStore:
 
     # --- the reader -------------------------------------------------------------------------------------------------------
 
-    def state(self, bucket: str) -> BucketState:
+    def probe(self, state: BucketState, prefix: str, asked: int) -> Guarantees:
+        del prefix
+        return replace(self.honours, asked=asked, versioned=state.versioning == "Enabled")
+
+    def remember(self, bucket: str, guarantees: Guarantees) -> None:
+        self.buckets[bucket] = replace(self.state(bucket), guarantees=guarantees)
+
+    def state(self, bucket: str, *, brief: bool = False) -> BucketState:
+        del brief
         if bucket not in self.buckets:
             raise BucketMissing(f"there is no bucket {bucket}")
         return self.buckets[bucket]

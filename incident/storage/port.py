@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from lineage.timestamps import render
+from runbooks.guarantees import Guarantees
 from runbooks.survey import BucketState, KeyHistory, ObjectVersion
 
 
@@ -123,8 +124,11 @@ Told = Callable[[Upload], None]
 class ObjectReader(Protocol):
     """Read-only: never writes to the bucket."""
 
-    def state(self, bucket: str) -> BucketState:
-        """Everything that must be known of the bucket: several requests. Raises BucketMissing, CredentialsMissing."""
+    def state(self, bucket: str, *, brief: bool = False) -> BucketState:
+        """Everything that must be known of the bucket: several requests side by side. Raises BucketMissing, CredentialsMissing.
+
+        ``brief``: where that was asked before, ask for nothing but the versioning again.
+        """
 
     def histories(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[KeyHistory]:
         """Every key under the prefix in the server's order, with all its versions newest first (a page may split a key).
@@ -150,6 +154,12 @@ class ObjectReader(Protocol):
 
 class ObjectStore(ObjectReader, Protocol):
     """Adds the effects. Every one is conditional or names the version it removes."""
+
+    def probe(self, state: BucketState, prefix: str, asked: int) -> Guarantees:
+        """What the bucket's server honours, tried out with scratch objects under ``prefix``, which are all removed again."""
+
+    def remember(self, bucket: str, guarantees: Guarantees) -> None:
+        """What a probe found out, at any time: ``state`` tells it from now on."""
 
     def put_markers(self, bucket: str, etags: Mapping[str, str]) -> Sequence[Marked]:
         """A delete marker on each key whose current object has the given ETag; at most 1,000 keys."""

@@ -14,7 +14,8 @@ from incident.storage.port import Marked, Removed, Told
 from incident.storage.s3_client import CONNECTIONS, translated, unthrottled
 from incident.storage.s3_codes import MISSING, batch_error
 from incident.storage.s3_copies import S3Copier
-from runbooks.survey import ObjectVersion
+from runbooks.guarantees import Guarantees
+from runbooks.survey import BucketState, ObjectVersion
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import DeleteTypeDef
@@ -27,6 +28,11 @@ _ALONE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]|^\s|\s$")
 
 class S3Store(S3Copier):
     """Reader and store of the buckets that one ``[[storage]]`` entry reaches. Costs nothing until it is used."""
+
+    def probe(self, state: BucketState, prefix: str, asked: int) -> Guarantees:
+        from incident.storage.s3_probe import probe
+
+        return probe(self, state, prefix, asked)
 
     def copy_version(self, source: ObjectVersion, bucket: str, *, over: str | None, told: Told | None = None) -> str:
         found = self.describe(bucket, source.key, source.version_id)

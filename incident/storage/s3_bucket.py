@@ -1,8 +1,13 @@
-"""What must be known of a bucket before anything in it is changed."""
+"""What must be known of a bucket before anything in it is changed, asked in one round of requests side by side.
+
+What we may not read is named in ``hidden``, never taken for absent.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,48 +19,136 @@ from runbooks.survey import BucketState, Expiry, Versioning
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+NONE = ("NotImplemented", "MethodNotAllowed", "501", "405", "UnsupportedOperation")
+"""How servers say that they have no such thing at all."""
+
+_ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+_HIDDEN = "hidden"
+_Acls = Literal["on", "off", "unknown"]
+
 
 def bucket_state(client: S3Client, bucket: str, server: str) -> BucketState:
+    """Raises BucketMissing, CredentialsMissing where not even the versioning may be read."""
+    asked: tuple[Callable[[], Any], ...] = (
+        lambda: _asked(client.get_bucket_lifecycle_configuration, bucket, "NoSuchLifecycleConfiguration"),
+        lambda: _asked(client.get_object_lock_configuration, bucket, "ObjectLockConfigurationNotFoundError"),
+        lambda: _asked(client.get_bucket_replication, bucket, "ReplicationConfigurationNotFoundError"),
+        lambda: _asked(client.get_bucket_request_payment, bucket),
+        lambda: acls(client, bucket),
+        lambda: _asked(client.get_bucket_encryption, bucket, "ServerSideEncryptionConfigurationNotFoundError"),
+    )
+    found = versioning_of(client, bucket)
+    with ThreadPoolExecutor(len(asked)) as pool:
+        lifecycle, lock, replication, payment, has_acls, encryption = pool.map(lambda ask: ask(), asked)
+    rules = [rule for rule in _part(lifecycle, "Rules", []) if rule.get("Status") == "Enabled"]
+    names = {"object lock": lock, "replication": replication, "requester pays": payment, "default encryption": encryption}
+    locked = _part(lock, "ObjectLockConfiguration", {})
+    return BucketState(
+        bucket,
+        versioning=_versioning(found),
+        expiries=tuple(_covered(rule) for rule in rules if "NoncurrentVersionExpiration" in rule),
+        lifecycle_known=lifecycle != _HIDDEN,
+        mfa_delete=found.get("MFADelete") == "Enabled",
+        server=server,
+        told=_time(found),
+        expirations=tuple(Expiry(_prefix(rule), _days(rule["Expiration"])) for rule in rules if _expires(rule)),
+        archives=tuple(one for rule in rules for one in _archived(rule)),
+        lock=locked.get("ObjectLockEnabled") == "Enabled",
+        retains=_retains(locked.get("Rule", {}).get("DefaultRetention", {})),
+        replicated=tuple(_prefix(rule) for rule in _replications(replication) if rule.get("Status") == "Enabled"),
+        requester_pays=_part(payment, "Payer", "") == "Requester",
+        acls=has_acls,
+        encryption=_encryption(encryption),
+        hidden=tuple(name for name, answer in names.items() if answer == _HIDDEN),
+    )
+
+
+def versioning_of(client: S3Client, bucket: str) -> Mapping[str, Any]:
+    """The answer about versioning and MFA delete, with the server's time."""
     with translated(f"s3://{bucket}"):
-        found = client.get_bucket_versioning(Bucket=bucket)
-    versioning: Versioning = found.get("Status", "Off")
-    expiries, known = _expiries(client, bucket)
-    return BucketState(bucket, versioning, expiries, known, found.get("MFADelete") == "Enabled", server, _time(found))
+        return client.get_bucket_versioning(Bucket=bucket)
 
 
-def acls(client: S3Client, bucket: str) -> Literal["on", "off", "unknown"]:
+def seen_again(known: BucketState, found: Mapping[str, Any]) -> BucketState:
+    """A state seen before, with what one more look at the versioning says."""
+    return replace(known, versioning=_versioning(found), mfa_delete=found.get("MFADelete") == "Enabled", told=_time(found))
+
+
+def acls(client: S3Client, bucket: str) -> _Acls:
     """Whether objects of the bucket have ACLs of their own. A server that knows no ownership controls has none to speak of."""
+    none = "OwnershipControlsNotFoundError"
+    found = _asked(client.get_bucket_ownership_controls, bucket, none)
+    match found:
+        case str() if found == _HIDDEN:
+            return "unknown"
+        case str():
+            return "on" if found == none else "off"
+        case _:
+            rules = found["OwnershipControls"]["Rules"]
+            return "off" if any(rule["ObjectOwnership"] == "BucketOwnerEnforced" for rule in rules) else "on"
+
+
+def _asked(ask: Callable[..., Any], bucket: str, *none: str) -> Any:
+    """The answer; the code where there is no such thing; ``_HIDDEN`` where we may not know."""
     try:
-        found = answered(
-            lambda: client.get_bucket_ownership_controls(Bucket=bucket),
-            f"s3://{bucket}",
-            *("OwnershipControlsNotFoundError", "NotImplemented", "MethodNotAllowed", "NoSuchOwnershipControls"),
-        )
-    except CredentialsMissing:
-        return "unknown"
-    if isinstance(found, str):
-        return "on" if found == "OwnershipControlsNotFoundError" else "off"
-    rules = found["OwnershipControls"]["Rules"]
-    return "off" if any(rule["ObjectOwnership"] == "BucketOwnerEnforced" for rule in rules) else "on"
+        return answered(lambda: ask(Bucket=bucket), f"s3://{bucket}", *none, *NONE)
+    except CredentialsMissing as error:
+        if error.code != "denied":
+            raise
+        return _HIDDEN
 
 
-def _expiries(client: S3Client, bucket: str) -> tuple[tuple[Expiry, ...], bool]:
-    from botocore.exceptions import ClientError
-
-    try:
-        with translated(f"s3://{bucket}", keep=("NoSuchLifecycleConfiguration", "NotImplemented", "MethodNotAllowed")):
-            rules = client.get_bucket_lifecycle_configuration(Bucket=bucket).get("Rules", [])
-    except ClientError:
-        return (), True  # no rules, or a server that has none
-    except CredentialsMissing:
-        return (), False
-    return tuple(_expiry(rule) for rule in rules if rule["Status"] == "Enabled" and "NoncurrentVersionExpiration" in rule), True
+def _part(answer: Any, name: str, otherwise: Any) -> Any:
+    return otherwise if isinstance(answer, str) else answer.get(name, otherwise)
 
 
-def _expiry(rule: Mapping[str, Any]) -> Expiry:
-    chosen = rule.get("Filter", {})
-    prefix = rule.get("Prefix") or chosen.get("Prefix") or chosen.get("And", {}).get("Prefix") or ""
-    return Expiry(prefix, rule["NoncurrentVersionExpiration"].get("NoncurrentDays", 0))
+def _versioning(found: Mapping[str, Any]) -> Versioning:
+    versioning: Versioning = found.get("Status", "Off")
+    return versioning
+
+
+def _prefix(rule: Mapping[str, Any]) -> str:
+    """The prefix of a rule. Tags and sizes narrow it further, which we leave aside: rather a rule too many than one too few."""
+    chosen = rule.get("Filter") or {}
+    return str(rule.get("Prefix") or chosen.get("Prefix") or (chosen.get("And") or {}).get("Prefix") or "")
+
+
+def _covered(rule: Mapping[str, Any]) -> Expiry:
+    """Versions are expired so many days after they were covered; that some newer ones are kept first is left aside."""
+    return Expiry(_prefix(rule), int(rule["NoncurrentVersionExpiration"].get("NoncurrentDays", 0)))
+
+
+def _expires(rule: Mapping[str, Any]) -> bool:
+    """Whether a rule expires current objects. One that only takes away markers without versions beneath takes nothing of ours."""
+    return bool({"Days", "Date"} & set(rule.get("Expiration") or {}))
+
+
+def _days(expiration: Mapping[str, Any]) -> int:
+    return int(expiration.get("Days", 0))  # at a date: it may be today
+
+
+def _archived(rule: Mapping[str, Any]) -> Sequence[Expiry]:
+    moves = rule.get("NoncurrentVersionTransitions") or ()
+    days = [int(one.get("NoncurrentDays", 0)) for one in moves if one.get("StorageClass") in _ARCHIVES]
+    return [Expiry(_prefix(rule), min(days))] if days else []
+
+
+def _replications(answer: Any) -> Sequence[Mapping[str, Any]]:
+    found: Sequence[Mapping[str, Any]] = _part(answer, "ReplicationConfiguration", {}).get("Rules", [])
+    return found
+
+
+def _retains(default: Mapping[str, Any]) -> str:
+    if not default:
+        return ""
+    length = f"{default['Days']} days" if "Days" in default else f"{default.get('Years')} years"
+    return f"{length} ({default.get('Mode')})"
+
+
+def _encryption(answer: Any) -> str:
+    rules = _part(answer, "ServerSideEncryptionConfiguration", {}).get("Rules", [])
+    by_default = [rule.get("ApplyServerSideEncryptionByDefault", {}) for rule in rules]
+    return " ".join(f"{one.get('SSEAlgorithm', '')} {one.get('KMSMasterKeyID', '')}".strip() for one in by_default)
 
 
 def _time(answer: Mapping[str, Any]) -> int | None:

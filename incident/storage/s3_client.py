@@ -65,7 +65,7 @@ class S3Connection:
             s3={"addressing_style": "path" if self._endpoint else "auto"},
         )
         try:
-            session = boto3.session.Session(profile_name=self._profile, region_name=self._region)
+            session: Any = boto3.session.Session(profile_name=self._profile, region_name=self._region)
             region = session.region_name or ("us-east-1" if self._endpoint else None)
             client = session.client(service, endpoint_url=self._endpoint, region_name=region, config=config)
         except (BotoCoreError, ValueError) as error:

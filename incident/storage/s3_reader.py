@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from incident.errors import ObjectMissing, StorageError
 from incident.storage.listing import Page, histories
 from incident.storage.port import Checksum, Described, Encryption
-from incident.storage.s3_bucket import bucket_state
+from incident.storage.s3_bucket import bucket_state, seen_again, versioning_of
 from incident.storage.s3_client import S3Connection, error_code, translated
 from incident.storage.s3_codes import customer_key
 from lineage.timestamps import SECOND
+from runbooks.guarantees import NOT_ASKED, Guarantees
 from runbooks.survey import BucketState, KeyHistory
 
 BATCH = 1_000
@@ -40,9 +42,20 @@ class S3Reader(S3Connection):
     ) -> None:
         super().__init__(endpoint, profile, region, requester_pays=requester_pays)
         self._page = page
+        self._states: dict[str, BucketState] = {}
+        self._guarantees: dict[str, Guarantees] = {}
 
-    def state(self, bucket: str) -> BucketState:
-        return bucket_state(self._reads, bucket, self.server)
+    def state(self, bucket: str, *, brief: bool = False) -> BucketState:
+        known = self._states.get(bucket)
+        if brief and known is not None:
+            state = seen_again(known, versioning_of(self._reads, bucket))
+        else:
+            state = bucket_state(self._reads, bucket, self.server)
+        self._states[bucket] = state
+        return replace(state, guarantees=self._guarantees.get(bucket, NOT_ASKED))
+
+    def remember(self, bucket: str, guarantees: Guarantees) -> None:
+        self._guarantees[bucket] = guarantees
 
     def histories(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[KeyHistory]:
         return histories(self._pages(bucket, prefix, after))
@@ -99,6 +112,11 @@ class S3Reader(S3Connection):
         chosen: dict[str, Any] = {"VersionId": version_id} if version_id else {}
         with translated(f"s3://{bucket}/{key}"):
             return self._reads.get_object(Bucket=bucket, Key=key, **chosen)["Body"].read()
+
+    def blocks(self, bucket: str, key: str, version_id: str | None = None) -> Iterator[bytes]:
+        chosen: dict[str, Any] = {"VersionId": version_id} if version_id else {}
+        with translated(f"s3://{bucket}/{key}"):
+            yield from self._reads.get_object(Bucket=bucket, Key=key, **chosen)["Body"].iter_chunks(1 << 20)
 
     def list_keys(self, bucket: str, prefix: str) -> Iterator[str]:
         with translated(f"s3://{bucket}/{prefix}"):

@@ -15,6 +15,7 @@ from incident.storage.memory import MemoryStore
 from incident.storage.port import Described, Made, Marked, Removed, Told, Upload
 from runbooks.consents import Consents
 from runbooks.plan import Plan, RunJob
+from runbooks.guarantees import Guarantees
 from runbooks.survey import BucketState, KeyHistory, ObjectVersion
 from tests.recovery_world import BUCKET, MS, Crash, World, cell, reached
 
@@ -56,8 +57,14 @@ class Busy:
             raise self.chance.choice([StorageUnreachable("the answer was lost"), Crash()])
         return found
 
-    def state(self, bucket: str) -> BucketState:
-        return self._call(lambda: self.inner.state(bucket))
+    def state(self, bucket: str, *, brief: bool = False) -> BucketState:
+        return self._call(lambda: self.inner.state(bucket, brief=brief))
+
+    def probe(self, state: BucketState, prefix: str, asked: int) -> Guarantees:
+        return self.inner.probe(state, prefix, asked)
+
+    def remember(self, bucket: str, guarantees: Guarantees) -> None:
+        self.inner.remember(bucket, guarantees)
 
     def histories(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[KeyHistory]:
         return self._call(lambda: iter(list(self.inner.histories(bucket, prefix, after))))

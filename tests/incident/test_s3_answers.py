@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator
-from email.utils import formatdate
 from typing import Any
 
 import pytest
@@ -22,7 +20,6 @@ from incident.errors import (
 )
 from incident.storage.port import Described, Made
 from incident.storage.s3 import S3Store
-from lineage.timestamps import SECOND
 
 GOOD = f'"{hashlib.md5(b"good", usedforsecurity=False).hexdigest()}"'
 SOURCE = Described("bkt", "p/k", "v1", GOOD, 4, 0, storage_class="STANDARD_IA")
@@ -148,64 +145,3 @@ def test_without_credentials_we_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(CredentialsMissing, match="no credentials"):
         S3Store("http://127.0.0.1:9").state("bkt")
-
-
-def test_lifecycle_rules_are_read_with_their_prefix(store: S3Store) -> None:
-    with Stubber(store._reads) as stub:
-        stub.add_response("get_bucket_versioning", {"Status": "Enabled", "MFADelete": "Enabled"})
-        rule = {"Status": "Enabled", "NoncurrentVersionExpiration": {"NoncurrentDays": 7}}
-        stub.add_response(
-            "get_bucket_lifecycle_configuration",
-            {
-                "Rules": [
-                    {**rule, "Filter": {"Prefix": "a/"}},
-                    {**rule, "Filter": {"And": {"Prefix": "b/", "Tags": []}}},
-                    {**rule, "Status": "Disabled", "Filter": {}},
-                ]
-            },
-        )
-        state = store.state("bkt")
-    assert [(one.prefix, one.days) for one in state.expiries] == [("a/", 7), ("b/", 7)]
-    assert state.mfa_delete
-
-
-def test_a_lifecycle_that_we_may_not_read_is_unknown_and_not_absent(store: S3Store) -> None:
-    with Stubber(store._reads) as stub:
-        stub.add_response("get_bucket_versioning", {})
-        stub.add_client_error("get_bucket_lifecycle_configuration", "AccessDenied", http_status_code=403)
-        state = store.state("bkt")
-    assert (state.versioning, state.lifecycle_known) == ("Off", False)
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "same"),
-    [
-        ("https://s3.eu-west-1.amazonaws.com", True),
-        ("https://s3.dualstack.us-east-1.amazonaws.com/", True),
-        ("https://s3.cn-north-1.amazonaws.com.cn", False),
-        ("https://s3.amazonaws.com.evil.example", False),
-        ("http://127.0.0.1:9000", False),
-    ],
-)
-def test_a_bucket_is_known_by_its_server_and_aws_is_one(endpoint: str, same: bool) -> None:
-    def server(url: str) -> str:
-        store = S3Store(url, region="us-east-1")
-        with Stubber(store._reads) as stub:
-            stub.add_response("get_bucket_versioning", {"Status": "Enabled"})
-            stub.add_client_error("get_bucket_lifecycle_configuration", "NoSuchLifecycleConfiguration")
-            return store.state("lake").server
-
-    assert (server(endpoint) == server("https://s3.amazonaws.com")) is same
-
-
-@pytest.mark.parametrize(("off", "skew", "told"), [(3_600, 0, "behind"), (-3_600, 0, "ahead of"), (2, 0, ""), (3_600, 3_600, "")])
-def test_a_clock_that_is_not_the_storage_s_is_told(store: S3Store, off: int, skew: int, told: str) -> None:
-    date = formatdate(time.time() + off, usegmt=True)
-    with Stubber(store._reads) as stub:
-        stub.add_response(
-            "get_bucket_versioning",
-            {"Status": "Enabled", "ResponseMetadata": {"HTTPHeaders": {"date": date}, "HTTPStatusCode": 200}},
-        )
-        stub.add_client_error("get_bucket_lifecycle_configuration", "NoSuchLifecycleConfiguration")
-        said = store.state("lake").off(time.time_ns(), skew * SECOND)
-    assert (told in said) if told else not said
