@@ -145,6 +145,9 @@ def _dataset(table: Table) -> DatasetRule:
     pointer = table.text("pointer")
     if pointer is not None and not re.match(r"s3://[^/]+/.|file:///.|glue://[^/]+/[^/]+", pointer):
         raise table.error("pointer", f"{pointer!r} is neither s3://bucket/key, file:///path nor glue://database/table")
+    copy = table.text("copy")
+    if copy is not None and not re.match(r"s3://[^/]+/.|file:/", copy):
+        raise table.error("copy", f"{copy!r} is neither s3://bucket/prefix nor file:/…")
     serves = table.flag("serving")
     timezone = table.text("timezone")
     try:
@@ -163,6 +166,7 @@ def _dataset(table: Table) -> DatasetRule:
         protected=table.flag("protected"),
         format=table.text("format", choices=("objects", "iceberg", "delta")),
         pointer=pointer,
+        copy=copy,
         table=table.text("table"),
         catalog=table.text("catalog"),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,10 +14,11 @@ from incident.errors import BucketMissing, UsageError
 from incident.guarantees import Assurance
 from incident.key_spool import KeySpool
 from incident.storage import open_reader
+from incident.storage.local import Unfit
 from incident.storage.port import ObjectReader
 from lineage.attempts import Cell
 from lineage.datasets import DatasetId
-from lineage.declarations import Declarations
+from lineage.declarations import DatasetRule, Declarations
 from runbooks.cautions import COPYING, COVERING, cautions
 from runbooks.contents import Gathering
 from runbooks.facts import Place
@@ -87,12 +90,17 @@ class Surveyor:
                 self._table(reader, root)
         except BucketMissing as error:
             return Refusal(str(cell), error.message, "no-bucket")
+        except Unfit as error:
+            return Refusal(str(cell), f"{error.message}; {error.hint}", error.code)
         return None
 
-    def _look(self, cell: Cell, target: Target) -> CellSurvey:
+    def _look(self, cell: Cell, target: Target) -> CellSurvey | Refusal:
         reader = self.readers(target.bucket, target.prefix)
         gathering = Gathering()
-        keys = self.spool.gather(gathering.through(reader.histories(target.bucket, target.prefix)))
+        try:
+            keys = self.spool.gather(gathering.through(reader.histories(target.bucket, target.prefix)))
+        except Unfit as error:
+            return Refusal(str(cell), f"{error.message}; {error.hint}", error.code)
         root = location(cell.dataset, self.declarations)
         form = self._formats.get(root) if isinstance(root, Location) else None
         return CellSurvey(cell, target, self._states[target.bucket], keys, form, gathering.contents())
@@ -124,13 +132,30 @@ def surveyor(context: Context, room: Path, *, deleting: bool) -> Surveyor:
     return Surveyor(readers, context.config.declarations, deleting, context.now, Assurance(context), KeySpool(room))
 
 
+def place_of_url(url: str) -> Location | None:
+    """The place that a setting names: ``s3://bucket/prefix``, ``file:///folder``, or a plain path. None where it is none.
+
+    Local ones as they really are: a link must not hide that one place is in another. Of a glob the folder that is certain.
+    """
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:", url):
+        folder = url.partition("*")[0].partition("?")[0].partition("[")[0]
+        folder = url if folder == url else folder.rpartition("/")[0]
+        return Location(LOCAL, os.path.realpath(Path(folder).expanduser()).strip("/") + "/")
+    root = location(DatasetId("", ""), Declarations(datasets=(DatasetRule("*", location=url.rstrip("/")),)))
+    if isinstance(root, Refusal):
+        return None
+    if root.bucket != LOCAL:
+        return root
+    return Location(LOCAL, os.path.realpath(f"/{root.prefix}").strip("/") + "/")
+
+
 def places(context: Context, datasets: Iterable[DatasetId], sources: Iterable[str] = ()) -> tuple[Place, ...]:
     """Where a plan must not reach by the way: home, quarantine, lineage, and the roots of the datasets that lineage knows."""
     ours = (("the incident home", context.home.url), ("the quarantine", context.config.policy.quarantine))
     found = [
-        Place(what, root.bucket, root.prefix)
+        Place(what, ground.bucket, ground.prefix)
         for what, url in (*ours, *(("the lineage", source) for source in sources))
-        if url and isinstance(root := location(DatasetId(url.rstrip("/"), ""), Declarations()), Location)
+        if url and (ground := place_of_url(url)) is not None
     ]
     for dataset in sorted(set(datasets)):
         root = location(dataset, context.config.declarations)

@@ -35,6 +35,8 @@ class DatasetRule:
     protected: bool | None = None
     format: str | None = None
     pointer: str | None = None
+    copy: str | None = None
+    """Where a kept copy lies, in the layout of the dataset: what a place without versions goes back to."""
     table: str | None = None
     """An Iceberg table's name in its catalog."""
     catalog: str | None = None

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from runbooks.aside_undo import Keepings, Takings
 from runbooks.consents import Consents, names
 from runbooks.plan import (
     Action,
@@ -32,6 +33,7 @@ from runbooks.plan import (
 from runbooks.survey import BucketState, KeyHistory, rest
 
 _VERSIONED = (PutMarker, CopyVersion, RemoveMarkers, RemoveOwn)
+_ASIDE = (SetAside, BringBack)
 Current = Mapping[str, Sequence[KeyHistory]]
 """A planned cell's name → all keys under its place now."""
 
@@ -45,10 +47,12 @@ def plan_undo(
     consents: Consents,
     previous: str | None,
     places: Mapping[str, Requirement] | None = None,
+    keepings: Keepings | None = None,
 ) -> Plan:
     """The inverse of what ``target`` did. Pure; nothing it did not record as done is touched.
 
     ``done``: what each done action made, by index. ``places``: what pointers and tables are at now, by ``place_of``.
+    ``keepings``: for cells without versions.
 
     A job may write under names of its own. So each cell is looked at as a whole: what lies there and was not there when the
     plan was made counts as written again, like an object that we acted on and that changed.
@@ -60,8 +64,13 @@ def plan_undo(
     stuck = {state.bucket for state in buckets if state.versioning != "Enabled"}
     by_cell: dict[str, list[tuple[DataAction, DataAction | None]]] = {}
     now = {(name, history.key): history for name, histories in current.items() for history in histories}
-    for _, action, made in reversed(_done(target, done)):
-        inverse = _inverse(action, made, now, places or {})
+    what_was_done = _done(target, done)
+    takings = Takings(target, ((one, made) for _, one, made in what_was_done if isinstance(one, _ASIDE)), keepings or {})
+    for _, action, made in reversed(what_was_done):
+        if isinstance(action, _ASIDE):
+            inverse: DataAction | None = takings.inverse(action, made, now.get((action.cell, action.key)))
+        else:
+            inverse = _inverse(action, made, now, places or {})
         by_cell.setdefault(action.cell, []).append((action, inverse))
     cells: list[PlannedCell] = []
     actions: list[DataAction] = []
@@ -73,6 +82,9 @@ def plan_undo(
         strays = rest(one for one in current.get(str(cell), ()) if one.key not in known) != cell.rest
         if any(isinstance(action, _VERSIONED) and action.bucket in stuck for action, _ in pairs):
             refusals.append(Refusal(str(cell), "the versioning of its bucket is not Enabled any more", "unversioned"))
+            continue
+        if (stop := takings.refusal(str(cell), inverses, consents)) is not None:
+            refusals.append(stop)
             continue
         if pairs and not inverses:
             warnings.append(f"{cell} changed since, all {again} objects of it; it stays as it is")
@@ -108,12 +120,11 @@ def plan_undo(
 
 def _keys(actions: Sequence[Action], cell: str) -> set[str]:
     """The keys that the actions of a cell are on."""
-    with_keys = (*_VERSIONED, SetAside, BringBack)
-    return {action.key for action in actions if isinstance(action, with_keys) and action.cell == cell}
+    return {action.key for action in actions if isinstance(action, (*_VERSIONED, *_ASIDE)) and action.cell == cell}
 
 
 def _done(target: Plan, done: Mapping[int, str | None]) -> list[tuple[int, DataAction, str | None]]:
-    undoable = (PutMarker, CopyVersion, RemoveMarkers, SwapPointer, ChangeTable)
+    undoable = (PutMarker, CopyVersion, RemoveMarkers, *_ASIDE, SwapPointer, ChangeTable)
     return [(at, action, done[at]) for at, action in enumerate(target.actions) if at in done and isinstance(action, undoable)]
 
 
@@ -166,7 +177,8 @@ def _planned(cell: PlannedCell, actions: Sequence[DataAction], *, partial: bool)
     actions = [action for action in actions if not isinstance(action, SwapPointer)]  # they change no data
     versioned = [action for action in actions if isinstance(action, _VERSIONED)]
     covered = [action for action in versioned if action.requires.is_marker]
-    absent = bool(actions) and cell.leaves == "data" and len(covered) == len(actions)
+    came = [action for action in actions if isinstance(action, BringBack)]
+    absent = bool(actions) and cell.leaves == "data" and not cell.rest and len(covered) + len(came) == len(actions)
     leaves: Literal["nothing", "data", "pointer"] = "nothing" if absent else "data"
     if not actions:
         leaves = cell.leaves
