@@ -28,6 +28,8 @@ LARGEST_COPY = 5 * 1000**3
 
 ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _MILLISECOND = 1_000_000
+_BETWEEN = 1
+"""The turn of all that is no completion marker."""
 
 
 class _Undecidable(Exception):
@@ -136,11 +138,12 @@ def _decide(survey: CellSurvey, moment: int) -> _Decided:
     beside = Rest()
     refusal: Refusal | None = None
     leaves: Literal["data", "nothing"] = "nothing"
+    bucket, name = survey.target.bucket, str(survey.cell)
     for history in survey.keys:
         good = _good(history, moment, cut)
         if good is not None:
             leaves = "data"
-        action = _action(survey.target.bucket, str(survey.cell), history, good)
+        action = _action(bucket, name, history, good)
         if isinstance(action, Refusal):
             refusal = refusal or action
         elif action is None:
@@ -152,9 +155,13 @@ def _decide(survey: CellSurvey, moment: int) -> _Decided:
 
 def _actions(survey: CellSurvey, decided: _Decided) -> Iterator[ObjectAction]:
     """Turn by turn, each in the order of the keys."""
+    bucket, name = survey.target.bucket, str(survey.cell)
     for turn in decided.turns:
+        marks = turn[0] != _BETWEEN
         for history in survey.keys:
-            action = _action(survey.target.bucket, str(survey.cell), history, _good(history, decided.moment, decided.cut))
+            if marks_completion(history.key) is not marks:
+                continue
+            action = _action(bucket, name, history, _good(history, decided.moment, decided.cut))
             if action is not None and not isinstance(action, Refusal) and _turn(action) == turn:
                 yield action
 
@@ -217,4 +224,4 @@ def _turn(action: ObjectAction) -> tuple[int, str]:
     """Completion markers go first and come back last, so that no reader takes half a partition for a whole one."""
     marks = marks_completion(action.key)
     goes = isinstance(action, PutMarker)
-    return (0 if goes else 2) if marks else 1, action.op
+    return (0 if goes else 2) if marks else _BETWEEN, action.op
