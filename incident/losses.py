@@ -12,20 +12,26 @@ from incident.radius import Fresh
 from lineage.attempts import Cell
 from lineage.effects import Effect
 from lineage.history import History
+from runbooks.aside import planned_identity
 from runbooks.missing import Made, Missing, missing_cells, standing_effects
-from runbooks.plan import CopyVersion, Plan, PutMarker, RunJob
-from runbooks.targets import locate
+from runbooks.plan import ChangeTable, CopyVersion, Plan, PutMarker, RunJob, SetAside
+from runbooks.survey import Target
+from runbooks.table_places import whereabouts
 
 
 @dataclass(frozen=True, slots=True)
 class BadVersion:
-    """An object version that a plan took away for being bad."""
+    """An object version that a plan took away for being bad. ``version_id``: its identity (``runbooks.aside``)."""
 
     cell: str
     bucket: str
     key: str
     version_id: str
     etag: str
+
+    @property
+    def url(self) -> str:
+        return Target(self.bucket, self.key).url if self.bucket else self.key
 
 
 Covered = tuple[str, str]
@@ -34,7 +40,7 @@ Covered = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """``covered``: what each purge did to each cell, by plan and cell.
+    """``covered``: what each purge did to each cell, by plan and cell. ``aside``: the keys that it set aside and left empty.
     ``standing``: the effects of ours that still hold. ``urls``: where each cell lies, "" where nobody can say.
     ``expected_empty``: cells that somebody said are rightly empty, with the reason.
     """
@@ -45,6 +51,7 @@ class Losses:
     urls: Mapping[str, str]
     expected_empty: Mapping[str, str]
     covered: Mapping[tuple[str, str], frozenset[Covered]]
+    aside: Mapping[tuple[str, str], frozenset[str]]
 
 
 def losses(folder: IncidentFolder, fresh: Fresh) -> Losses:
@@ -90,10 +97,14 @@ def _bad(folder: IncidentFolder, plans: list[Plan], standing: set[tuple[str, Cel
         state = read_journal(folder.journal_dir, plan.id)
         cells = {str(cell): replace(cell.cell, dataset=find(cell.cell.dataset)) for cell in plan.cells}
         for index, action in enumerate(plan.actions):
-            if not isinstance(action, PutMarker | CopyVersion) or index not in state.outcomes or action.requires.is_marker:
+            cell = None if isinstance(action, RunJob) else cells.get(action.cell)
+            if cell is None or index not in state.outcomes or (plan.id, cell) not in standing:
                 continue
-            cell = cells.get(action.cell)
-            if cell is not None and (plan.id, cell) in standing:
+            if isinstance(action, ChangeTable) and action.requires.etag:
+                yield BadVersion(str(cell), "", action.table, action.requires.etag, action.requires.etag)
+            if isinstance(action, SetAside):
+                yield BadVersion(str(cell), action.bucket, action.key, planned_identity(action), action.requires.etag)
+            if isinstance(action, PutMarker | CopyVersion) and not action.requires.is_marker:
                 yield BadVersion(str(cell), action.bucket, action.key, action.requires.version_id, action.requires.etag)
 
 
@@ -121,6 +132,6 @@ def _urls(plans: list[Plan], cells: list[Cell], history: History) -> dict[str, s
     }
     for cell in cells:
         if str(cell) not in known:
-            target = locate(cell, history.declarations, deleting=False)
-            known[str(cell)] = getattr(target, "url", "")
+            found = whereabouts(cell, history.declarations, deleting=False)
+            known[str(cell)] = found if isinstance(found, str) else ""
     return known

@@ -12,11 +12,15 @@ from typing import Any, Self
 from incident.errors import ConfigError
 from incident.storage.port import ObjectReader
 from lineage.timestamps import parse, render
+from runbooks.aside import identity
 from runbooks.plan import PlannedCell
 from runbooks.survey import LOCAL, KeyHistory, ObjectVersion
+from runbooks.table_survey import TablePlace
 
 Readers = Callable[[str, str], ObjectReader]
 """Opens what can read a bucket and prefix."""
+Tables = Callable[[TablePlace], Iterable[KeyHistory]]
+"""What a cell of a table holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +37,12 @@ class Newest:
     def of(cls, histories: Iterable[KeyHistory]) -> Self:
         versions = [version for history in histories for version in history.versions]
         moment = max((version.last_modified for version in versions), default=0)
-        return cls(moment, frozenset(one.version_id for one in versions if one.last_modified == moment))
+        return cls(moment, frozenset(identity(one) for one in versions if one.last_modified == moment))
 
     def precedes(self, found: ObjectVersion) -> bool:
         """Whether an object was written later than all that lay there."""
         return found.last_modified > self.moment or (
-            found.last_modified == self.moment and found.version_id not in self.version_ids
+            found.last_modified == self.moment and identity(found) not in self.version_ids
         )
 
     def to_json(self) -> list[Any]:
@@ -53,11 +57,14 @@ class Newest:
 class Outputs:
     """Looks at cells. Read-only."""
 
-    def __init__(self, readers: Readers) -> None:
-        self._readers = readers
+    def __init__(self, readers: Readers, tables: Tables | None = None) -> None:
+        self._readers, self._tables = readers, tables
 
     def histories(self, url: str) -> Iterator[KeyHistory]:
-        """Every key of a cell; not the empty ones that only stand for a folder."""
+        """Every key of a cell; not the empty ones that only stand for a folder. All files of a table's cell count as one key."""
+        if self._tables is not None and (table := TablePlace.parse(url)) is not None:
+            yield from self._tables(table)
+            return
         bucket, prefix = place(url)
         for history in self._readers(bucket, prefix).histories(bucket, prefix):
             if not (history.key.endswith("/") and all(version.size == 0 for version in history.versions)):

@@ -18,11 +18,14 @@ from incident.journal import read_journal
 from incident.language import plural
 from incident.losses import Losses
 from incident.outputs import Newest, Outputs, place
+from incident.storage.local import Unfit
 from lineage.blast_radius import BlastRadius
 from lineage.effects import Effect
 from lineage.timestamps import AFTER
+from runbooks.aside import identity
 from runbooks.plan import RunJob
 from runbooks.survey import KeyHistory, ObjectVersion
+from runbooks.table_survey import TablePlace
 
 _TOLD = 10
 _LOOKING = 16
@@ -64,7 +67,7 @@ def _look(evidence: Evidence) -> Found:
     def look(cell: str) -> list[KeyHistory] | str:
         try:
             return list(evidence.outputs.histories(evidence.losses.urls.get(cell, "")))
-        except ConfigError as error:
+        except (ConfigError, Unfit) as error:
             return error.message
 
     cells = [str(effect.cell) for effect in evidence.losses.standing]
@@ -108,6 +111,9 @@ def _not_back(effect: Effect, keys: list[KeyHistory] | str, evidence: Evidence) 
     covered = evidence.losses.covered.get((effect.plan_id, str(effect.cell)), frozenset())
     if any((one.key, version.version_id) in covered for one in current for version in one.versions[1:]):
         return ""
+    aside = evidence.losses.aside.get((effect.plan_id, str(effect.cell)), frozenset())
+    if any(one.key in aside for one in current):
+        return ""  # nothing lay there when it had been set aside
     names = {key for key, _ in covered}
     others = [one for one in current if one.key not in names]
     if effect.complete and others:
@@ -125,9 +131,9 @@ def _reverts(evidence: Evidence) -> list[Effect]:
 def _no_bad_version_is_current(evidence: Evidence, found: Found) -> Check:
     current = _current_by_key(evidence, found)
     bad = [
-        f"s3://{one.bucket}/{one.key} version {one.version_id} ({one.cell})"
+        f"{one.url} version {one.version_id} ({one.cell})"
         for one in evidence.losses.bad
-        if (now := current.get((one.bucket, one.key))) is not None and now.version_id == one.version_id
+        if (now := current.get((one.bucket, one.key))) is not None and identity(now) == one.version_id
     ]
     blind = [f"{cell}: {objects}" for cell, objects in found.items() if isinstance(objects, str)]
     return _verdict(
@@ -143,9 +149,9 @@ def _nothing_is_as_it_was(evidence: Evidence, found: Found) -> Check:
     """Byte for byte the bad data under a new version id: perhaps the fix was not deployed; perhaps that file was never wrong."""
     current = _current_by_key(evidence, found)
     same = [
-        f"s3://{one.bucket}/{one.key} ({one.cell})"
+        f"{one.url} ({one.cell})"
         for one in evidence.losses.bad
-        if (now := current.get((one.bucket, one.key))) is not None and now.version_id != one.version_id and now.etag == one.etag
+        if (now := current.get((one.bucket, one.key))) is not None and identity(now) != one.version_id and now.etag == one.etag
     ]
     return _verdict(
         "no object is as it was",
@@ -159,12 +165,17 @@ def _nothing_is_as_it_was(evidence: Evidence, found: Found) -> Check:
 
 def _current_by_key(evidence: Evidence, found: Found) -> dict[tuple[str, str], ObjectVersion]:
     return {
-        (place(evidence.losses.urls[cell])[0], one.key): one.current
+        (_bucket(evidence.losses.urls[cell]), one.key): one.current
         for cell, keys in found.items()
         if not isinstance(keys, str)
         for one in keys
         if one.current is not None
     }
+
+
+def _bucket(url: str) -> str:
+    """The bucket of a cell; none where it is in a table."""
+    return "" if TablePlace.parse(url) is not None else place(url)[0]
 
 
 def _reverted_are_made_again(evidence: Evidence) -> Check:

@@ -1,11 +1,9 @@
-"""Real tables for tests: Iceberg with a catalog in SQLite, and Delta, on local files or on a real S3 server; days of rows in them."""
+"""Real tables for tests: Iceberg with a catalog in SQLite, and Delta, on local files or on a real S3 server."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 

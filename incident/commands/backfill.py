@@ -15,7 +15,6 @@ from incident.executor import Applied, apply, last_applied, require_settled, res
 from incident.home import IncidentFolder
 from incident.language import plural
 from incident.orchestrators import command_of, opened
-from incident.outputs import Outputs
 from incident.plan_options import PlanOptions
 from incident.plan_report import SAMPLE, plan_data
 from incident.radius import Fresh, fault_of, fix_of, fresh_radius
@@ -180,7 +179,7 @@ def _apply(*arguments: Any, **options: Any) -> Applied:
 
 
 def _perform(context: Context, folder: IncidentFolder, plan: Plan, how: Callable[..., Applied]) -> Report:
-    from incident.storage import open_reader
+    from incident.tables.outputs import all_outputs
 
     if approvals := context.config.policy.approvals:
         raise InputNeeded(
@@ -191,7 +190,7 @@ def _perform(context: Context, folder: IncidentFolder, plan: Plan, how: Callable
     performer = JobRuns(
         plan,
         opened(context.config),
-        Outputs(lambda bucket, prefix: open_reader(context.config, bucket, prefix)),
+        all_outputs(context.config),
         folder.path / "backfill" / plan.id,
         clock=context.now,
         say=context.say,

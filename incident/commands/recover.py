@@ -30,15 +30,19 @@ from incident.sizes import parse_size
 from incident.sources import named_sources
 from incident.storage import open_reader, open_store
 from incident.surveys import places, surveyor
+from incident.tables import open_table
+from incident.tables.actions import TableActions, tables_now
+from incident.tables.planned import with_tables
 from lineage.attempts import Cell
 from lineage.timestamps import parse
 from runbooks.consents import Consents
 from runbooks.facts import Facts
-from runbooks.plan import Plan, PlannedCell, PutMarker, Refusal, SwapPointer
+from runbooks.plan import ChangeTable, Plan, PlannedCell, PutMarker, Refusal, SwapPointer
 from runbooks.purge import plan_purge
 from runbooks.revert import plan_revert
 from runbooks.survey import BucketState, KeyHistory
-from runbooks.targets import locate
+from runbooks.table_places import whereabouts
+from runbooks.table_survey import TablePlace
 from runbooks.undo import Current, plan_undo
 
 _FOLLOWING = {"revert": "incident purge", "purge": "incident backfill", "backfill": "incident verify", "undo": "incident status"}
@@ -55,6 +59,7 @@ def revert(context: Context, options: PlanOptions) -> Report:
     cells = [one.cell for one in fresh.radius.dirty() if one.serving or consents.include]
     facts = _facts(context, folder, fresh, cells, deleting=False)
     facts = replace(facts, pointers=survey_pointers(context, fresh, cells, consents))
+    facts = with_tables(context, fresh, facts, cells, consents, reverting=True)
     rules = context.config.declarations
     protected = frozenset(cell for cell in cells if rules.dataset(cell.dataset).protected)
     plan = plan_revert(facts, consents, rules.skew, protected)
@@ -70,7 +75,9 @@ def purge(context: Context, options: PlanOptions) -> Report:
     require_settled(folder)
     fresh = fresh_radius(context, folder)
     consents = _consents(context, options)
-    facts = _facts(context, folder, fresh, [one.cell for one in fresh.radius.dirty()], deleting=True)
+    cells = [one.cell for one in fresh.radius.dirty()]
+    facts = _facts(context, folder, fresh, cells, deleting=True)
+    facts = with_tables(context, fresh, facts, cells, consents, reverting=False)
     return _shown(context, folder, plan_purge(facts, consents), consents, options)
 
 
@@ -97,8 +104,18 @@ def undo(context: Context, plan_id: str | None, options: PlanOptions) -> Report:
     consents = _consents(context, options)
     current, buckets = _current(context, target.cells)
     pointers, beside = pointers_now(context.config, target)
+    tables = tables_now(target, partial(open_table, context.config), context.config.declarations)
     plan = plan_undo(
-        target, done, current, [*buckets, *beside], consents=consents, previous=last_applied(folder), places=pointers
+        target,
+        done,
+        current,
+        [*buckets, *beside],
+        consents=consents,
+        previous=last_applied(folder),
+        places=pointers | tables,
+        keepings=keepings_now(
+            context.config, target, buckets, lambda: places(context, fresh_radius(context, folder).history.datasets)
+        ),
     )
     return _shown(context, folder, _with(plan, _home_warning(context)), consents, options)
 
@@ -219,11 +236,11 @@ def _relocated(context: Context, plan: Plan) -> str:
     for cell in plan.cells:
         if cell.leaves == "pointer":
             continue
-        found = locate(cell.cell, context.config.declarations, deleting=plan.phase == "purge" or str(cell) in deleted)
+        found = whereabouts(cell.cell, context.config.declarations, deleting=plan.phase == "purge" or str(cell) in deleted)
         if isinstance(found, Refusal):
             return f"{found.what} {found.why}"
-        if found.url != cell.url:
-            return f"{cell} lies at {found.url} by the configuration, planned was {cell.url}"
+        if found != cell.url:
+            return f"{cell} lies at {found} by the configuration, planned was {cell.url}"
     return ""
 
 
@@ -237,7 +254,9 @@ def _told(folder: IncidentFolder, plan: Plan, applied: Applied) -> Report:
 def _performer(context: Context, plan: Plan) -> PlanActions:
     objects = ObjectActions(plan, lambda bucket, prefix: open_store(context.config, bucket, prefix), context.now)
     pointers = PointerActions(plan, partial(open_pointer, context.config), context.now)
-    return PlanActions(plan, {**dict.fromkeys(KINDS, objects), SwapPointer: pointers}, context.now)
+    tables = TableActions(plan, partial(open_table, context.config), context.config.declarations, context.now)
+    families = dict.fromkeys(KINDS, objects) | dict.fromkeys(ASIDE, aside_actions(context.config, plan, context.now))
+    return PlanActions(plan, {**families, SwapPointer: pointers, ChangeTable: tables}, context.now)
 
 
 def _current(context: Context, cells: Sequence[PlannedCell]) -> tuple[Current, list[BucketState]]:
@@ -245,7 +264,7 @@ def _current(context: Context, cells: Sequence[PlannedCell]) -> tuple[Current, l
     states: dict[tuple[str, str], BucketState] = {}
     with context.progress("survey", len(cells)) as bar:
         for cell in cells:
-            if cell.leaves == "pointer":
+            if cell.leaves == "pointer" or TablePlace.parse(cell.url) is not None:
                 continue
             bucket, prefix = place(cell.url)
             reader = open_reader(context.config, bucket, prefix)

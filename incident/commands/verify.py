@@ -10,7 +10,6 @@ from incident.errors import OK, UNVERIFIED, UsageError
 from incident.home import IncidentFolder
 from incident.language import plural
 from incident.losses import Losses, losses
-from incident.outputs import Outputs
 from incident.radius import Fresh, fresh_radius
 from incident.report import Problem, Report, printable
 from lineage.errors import LineageError
@@ -59,11 +58,11 @@ def verify(context: Context, expect_empty: tuple[str, ...], reason: str | None) 
 
 def run_checks(context: Context, folder: IncidentFolder, fresh: Fresh | None = None) -> list[Check]:
     """Every check of the incident as it stands now. Read-only."""
-    from incident.storage import open_reader
+    from incident.tables.outputs import all_outputs
     from incident.verification import Evidence, verification
 
     fresh = fresh or fresh_radius(context, folder)
-    outputs = Outputs(lambda bucket, prefix: open_reader(context.config, bucket, prefix))
+    outputs = all_outputs(context.config)
     return list(verification(Evidence(folder, fresh.radius, losses(folder, fresh), outputs)))
 
 
