@@ -40,7 +40,7 @@ Covered = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """``covered``: what each purge did to each cell, by plan and cell. ``aside``: the keys that it set aside and left empty.
+    """``covered``: what each purge did to each cell, by plan and cell.
     ``standing``: the effects of ours that still hold. ``urls``: where each cell lies, "" where nobody can say.
     ``expected_empty``: cells that somebody said are rightly empty, with the reason.
     """
@@ -51,7 +51,6 @@ class Losses:
     urls: Mapping[str, str]
     expected_empty: Mapping[str, str]
     covered: Mapping[tuple[str, str], frozenset[Covered]]
-    aside: Mapping[tuple[str, str], frozenset[str]]
 
 
 def losses(folder: IncidentFolder, fresh: Fresh) -> Losses:

@@ -111,9 +111,6 @@ def _not_back(effect: Effect, keys: list[KeyHistory] | str, evidence: Evidence) 
     covered = evidence.losses.covered.get((effect.plan_id, str(effect.cell)), frozenset())
     if any((one.key, version.version_id) in covered for one in current for version in one.versions[1:]):
         return ""
-    aside = evidence.losses.aside.get((effect.plan_id, str(effect.cell)), frozenset())
-    if any(one.key in aside for one in current):
-        return ""  # nothing lay there when it had been set aside
     names = {key for key, _ in covered}
     others = [one for one in current if one.key not in names]
     if effect.complete and others:

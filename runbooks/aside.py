@@ -43,6 +43,12 @@ def identity(version: ObjectVersion) -> str:
     return f"null {version.etag} {render(version.last_modified)}"
 
 
+def planned_identity(action: SetAside) -> str:
+    """The identity of the object that an action sets aside."""
+    planned = action.requires
+    return planned.version_id if planned.version_id != "null" else f"null {planned.etag} {action.last_modified}"
+
+
 def kept_at(to: str, incident: str, plan_id: str, bucket: str, key: str) -> str:
     """The URL of an object's copy: quarantine, incident, plan, where it lay. A person finds it, and where it belongs, without us.
 
