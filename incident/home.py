@@ -16,14 +16,16 @@ import time
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from incident import files
 from incident.errors import IncidentError, TimelineUnwritable, UsageError
 from incident.saved_plans import SavedPlans
 from incident.timeline import Timeline, TimelineDamaged
 from lineage import timestamps
-from runbooks.plan import Plan
+
+if TYPE_CHECKING:
+    from runbooks.plan import Plan
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _REVISION = re.compile(r"r([1-9]\d*)")

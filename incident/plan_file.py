@@ -26,12 +26,12 @@ from incident import __version__, files
 from incident.errors import IncidentError
 from incident.frames import LINES, Frame, compress, decompress
 from incident.kept_actions import FramedActions, frames_of
+from incident.saved_plans import SUFFIX
 from lineage import timestamps
 from runbooks.plan import SCHEMA, Phase, Plan, PlannedCell, Refusal
 from runbooks.plan_lines import Stretch, Summary, known_fields, plain_json
 from runbooks.survey import Terms
 
-SUFFIX = ".ndjson.zst"
 _TAIL = struct.Struct("<IIQ32s")
 _SKIPPABLE = 0x184D2A5E
 _DIGEST = 32

@@ -11,8 +11,6 @@ from runbooks.plan import Plan, PlannedCell, Refusal
 from runbooks.plan_lines import UnknownAction, action_from, summary_of
 from runbooks.survey import Terms
 
-FORMER_SUFFIX = ".json"
-
 
 def read_former(path: Path) -> Plan:
     """The plan, under the id that it was saved with. Raises IncidentError when it is not what was saved."""

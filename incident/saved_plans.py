@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from incident.errors import IncidentError, TimelineUnwritable, UsageError
-from incident.plan_file import SUFFIX, damaged, path_of, read_plan, write_plan
-from incident.plan_json import FORMER_SUFFIX, read_former
-from runbooks.plan import Plan
 
+if TYPE_CHECKING:  # plans are read by whoever asks for one; which there are, is told by their names
+    from runbooks.plan import Plan
+
+SUFFIX = ".ndjson.zst"
+FORMER_SUFFIX = ".json"
 _SHOWN = 12
 """Hexadecimal digits of a plan's hash in its id."""
 _NAME = re.compile(rf"([a-z]+-[0-9a-f]{{{_SHOWN}}})(?:[0-9a-f]{{{64 - _SHOWN}}}{re.escape(SUFFIX)}|{re.escape(FORMER_SUFFIX)})")
@@ -30,6 +33,8 @@ class SavedPlans:
 
     def save(self, plan: Plan, created_at: int) -> None:
         """Keep a plan. Saving the same plan again changes nothing. ``created_at`` in ns UTC. Raises TimelineUnwritable."""
+        from incident.plan_file import path_of, write_plan
+
         if plan.incident != self._incident:
             raise UsageError(
                 f"Plan {plan.id} belongs to {plan.incident}, not to {self._incident}",
@@ -46,6 +51,8 @@ class SavedPlans:
 
     def load(self, plan_id: str, phase: str | None = None) -> Plan:
         """A saved plan. Raises UsageError when it is not this incident's or of another phase, IncidentError when damaged."""
+        from incident.plan_file import damaged
+
         paths = [path for path in self._paths() if _id(path) == plan_id]
         if not paths:
             fitting = [name for name in self.ids() if phase is None or name.startswith(f"{phase}-")]
@@ -64,6 +71,9 @@ class SavedPlans:
 
     def _of(self, path: Path) -> Plan:
         """The plan of a file, read and checked once as long as the file stays the same."""
+        from incident.plan_file import damaged, read_plan
+        from incident.plan_json import read_former
+
         try:
             found = path.stat()
         except OSError as error:

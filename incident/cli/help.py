@@ -9,6 +9,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from incident.cli.invocation import PANEL
 from incident.cli.strictness import given_once, not_empty
+from incident.cli.texts import take_texts_as_they_are
 
 HEADINGS = ("Set up", "Understand", "Recover", "Record and tell", "Runbooks")
 
@@ -32,6 +33,7 @@ class PlainCommand(TyperCommand):
     """A command whose help lists its own options before those that every command has."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        take_texts_as_they_are(self.get_params(ctx))
         given = given_once(self.make_parser(ctx), ctx, args)
         rest = super().parse_args(ctx, args)
         not_empty(given, ctx)
@@ -45,6 +47,7 @@ class PlainGroup(TyperGroup):
     """A group whose help lists its commands under CONTRACT's headings."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        take_texts_as_they_are(self.get_params(ctx))
         given = given_once(self.make_parser(ctx), ctx, args)
         rest = super().parse_args(ctx, args)
         not_empty(given, ctx)

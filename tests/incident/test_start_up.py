@@ -1,0 +1,81 @@
+"""Quick commands answer at once: they load no cloud, no table, no graph library, and pydantic only where typer itself does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from incident.home import Home
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = ("boto3", "botocore", "pyarrow", "networkx", "numpy", "duckdb", "pandas", "msgspec", "deltalake", "pyiceberg", "yaml")
+
+SCRIPT = """
+import sys
+import typer, rich.console
+before = set(sys.modules)
+from incident.cli.main import run
+code = run(sys.argv[1:])
+sys.stderr.write(",".join(sorted(set(sys.modules) - before)))
+sys.exit(code)
+"""
+
+
+def loaded(*arguments: str) -> set[str]:
+    """The modules that a command loads beyond those of typer and rich's console, by their first names."""
+    ran = subprocess.run([sys.executable, "-c", SCRIPT, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return {one.partition(".")[0] for one in ran.stderr.splitlines()[-1].split(",")}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home with an incident that has a few records."""
+    folder = Home(str(tmp_path / "home")).create("orders priced in cents", 0)
+    for number in range(3):
+        folder.timeline.append("observation", f"observation {number}")
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize("command", [["--help"], ["--version"], ["blast", "--help"], ["purge", "--help"]], ids=" ".join)
+def test_help_and_version_load_no_heavy_library(command: list[str]) -> None:
+    assert loaded(*command).isdisjoint({*HEAVY, "pydantic", "lineage.events", "rfc8785", "orjson"})
+
+
+@pytest.mark.parametrize(
+    "command", [["status"], ["timeline"], ["list"], ["status", "--json"], ["timeline", "verify"]], ids=" ".join
+)
+def test_where_an_incident_stands_is_told_without_heavy_libraries(home: Path, command: list[str]) -> None:
+    assert loaded("--home", str(home), *command).isdisjoint({*HEAVY, "pydantic"})
+
+
+def test_bytes_that_are_no_text_are_refused_in_words(home: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "incident", "--home", str(home), "blast", "--job", b"\xff"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert ran.returncode == 2
+    assert b"Invalid value for '--job': it is not text in UTF-8" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["note", "x", "--kind", "nonsense"], "is not one of"),
+        (["purge", "--max-objects", "many"], "Invalid value for '--max-objects'"),
+        (["declare"], "Missing argument 'TITLE'"),
+        (["note"], "Missing argument 'TEXT'"),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, list) else "",
+)
+def test_what_is_no_text_is_still_converted_and_refused(home: Path, arguments: list[str], told: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "incident", "--home", str(home), *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 2
+    assert told in ran.stderr
