@@ -60,8 +60,9 @@ class Described:
     """One object, or one version of it, in full: all that a copy must carry over.
 
     ``version_id`` is "null" where the bucket keeps no versions. ``headers``: the content headers by the names of the S3 API
-    (ContentType, CacheControl, …). ``tags``: how many. ``archived``: must be restored before it can be copied. ``customer_key``:
-    encrypted with a key that only its owner has. ``retention``: GOVERNANCE or COMPLIANCE, until ``retain_until``. Times in ns UTC.
+    (ContentType, CacheControl, …). ``tags``: how many, None where that is not told. ``archived``: must be restored before it can
+    be copied. ``customer_key``: encrypted with a key that only its owner has. ``retention``: GOVERNANCE or COMPLIANCE, until
+    ``retain_until``. Times in ns UTC.
     """
 
     bucket: str
@@ -75,7 +76,7 @@ class Described:
     encryption: Encryption = Encryption()
     headers: tuple[tuple[str, str], ...] = ()
     metadata: tuple[tuple[str, str], ...] = ()
-    tags: int = 0
+    tags: int | None = None
     archived: bool = False
     customer_key: bool = False
     retention: str = ""

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from incident.errors import StorageError
 from incident.storage.port import Checksum, Described, Made
@@ -82,6 +82,11 @@ def etag_of_parts(parts: Sequence[Mapping[str, Any]], source: Described) -> str:
 def tagging(tags: Iterable[Mapping[str, str]]) -> str:
     """Tags as a request header has them."""
     return urlencode([(one["Key"], one["Value"]) for one in tags])
+
+
+def tag_set(text: str) -> Any:
+    """Tags out of a request header, as a request body has them."""
+    return [{"Key": key, "Value": value} for key, value in parse_qsl(text, keep_blank_values=True)]
 
 
 def grants(acl: Mapping[str, Any]) -> dict[str, str]:

@@ -10,12 +10,13 @@ import contextlib
 import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from incident.errors import CredentialsMissing, StorageError
 from incident.storage import s3_carry as carry
 from incident.storage.port import Described, Made, Told, Upload
-from incident.storage.s3_bucket import acls
+from incident.storage.s3_bucket import NONE, acls
 from incident.storage.s3_client import answered, translated, unthrottled
 from incident.storage.s3_codes import archived, customer_key
 from incident.storage.s3_reader import BATCH, S3Reader, checksum_of
@@ -128,8 +129,21 @@ class S3Copier(S3Reader):
             with contextlib.suppress(StorageError, CredentialsMissing):
                 self.abort_upload(upload)
             raise
-        made = Made(_version(answer), answer["ETag"], source.size, checksum_of(answer))
-        return self._compared(source, bucket, key, made)
+        made = self._compared(source, bucket, key, Made(_version(answer), answer["ETag"], source.size, checksum_of(answer)))
+        return made if made.differs else replace(made, differs=self._retagged(source, bucket, key, made, said.get("Tagging", "")))
+
+    def _retagged(self, source: Described, bucket: str, key: str, made: Made, tags: str) -> str:
+        """Some servers forget the tags of an upload. Then they are put on what we made, if its version id tells it from others."""
+        kept = Described(bucket, key, made.version_id or "null", made.etag, made.size, 0)
+        if not tags or self._tags(kept).get("Tagging") == tags:
+            return ""
+        if made.version_id is None:
+            return f"the copy has not the tags of s3://{source.bucket}/{source.key}"
+        with translated(f"s3://{bucket}/{key}"):
+            self._effects.put_object_tagging(
+                Bucket=bucket, Key=key, VersionId=made.version_id, Tagging={"TagSet": carry.tag_set(tags)}
+            )
+        return ""
 
     def _send_parts(self, source: Described, upload: Upload, size: int) -> list[Any]:
         ranges = list(_ranges(source.size, size))
@@ -181,11 +195,14 @@ class S3Copier(S3Reader):
         return Made(made.version_id, made.etag, copy.size, copy.checksum, differs)
 
     def _tags(self, source: Described) -> dict[str, Any]:
-        if not source.tags:
-            return {}
-        with translated(f"s3://{source.bucket}/{source.key}"):
-            found = self._reads.get_object_tagging(Bucket=source.bucket, Key=source.key, **_chosen(source))
-        return {"Tagging": carry.tagging(found["TagSet"])}  # type: ignore[arg-type] # a TypedDict is a Mapping of str here
+        """The tags to name. How many there are is told by few servers, so that they are asked for whatever it says."""
+        asked = answered(
+            lambda: self._reads.get_object_tagging(Bucket=source.bucket, Key=source.key, **_chosen(source)),
+            f"s3://{source.bucket}/{source.key}",
+            *("NoSuchTagSet", *NONE),
+        )
+        tags: Any = [] if isinstance(asked, str) else asked["TagSet"]
+        return {"Tagging": carry.tagging(tags)} if tags else {}
 
     def _grants(self, source: Described, bucket: str) -> dict[str, Any]:
         """The grants to name; none where either bucket has no ACLs."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from incident.errors import CredentialsMissing, IncidentError, PreconditionFailed, StorageError, StorageUnreachable
+from incident.errors import CredentialsMissing, IncidentError, ObjectMissing, PreconditionFailed, StorageError, StorageUnreachable
 from incident.storage.port import Upload
 from incident.storage.s3_client import translated, unthrottled
 from runbooks.guarantees import ALL, Guarantee, Guarantees
@@ -56,6 +56,8 @@ class Trial:
         try:
             if self._can_write():
                 self._conditions()
+        except IncidentError as error:
+            self._doubt(error)
         finally:
             left = self._clean()
         if left:
@@ -73,11 +75,8 @@ class Trial:
     def _can_write(self) -> bool:
         try:
             self._put("a", b"1", IfNoneMatch="*", Tagging="probe=1")
-        except StorageUnreachable:
-            raise
         except IncidentError as error:
-            # Perhaps it is only the condition or the tag that the server does not know.
-            self.doubts.append(error.message)
+            self._doubt(error)  # perhaps it is only the condition or the tag that the server does not know
             try:
                 self._put("a", b"1")
             except IncidentError:
@@ -192,8 +191,12 @@ class Trial:
         return answer.get("VersionId")
 
     def _etag(self, name: str) -> str:
-        with translated(self._place(name)):
-            return self.store._reads.head_object(Bucket=self.bucket, Key=self.prefix + name)["ETag"]  # noqa: SLF001
+        """That of the current object; empty where there is none."""
+        try:
+            with translated(self._place(name)):
+                return self.store._reads.head_object(Bucket=self.bucket, Key=self.prefix + name)["ETag"]  # noqa: SLF001
+        except ObjectMissing:
+            return ""
 
     def _copy(self, source: str, to: str, **said: Any) -> None:
         with translated(self._place(to)):

@@ -146,7 +146,7 @@ def _described(bucket: str, key: str, version_id: str | None, found: Mapping[str
         ),
         headers=tuple(headers),
         metadata=tuple(sorted((found.get("Metadata") or {}).items())),
-        tags=int(found.get("TagCount") or 0),
+        tags=found.get("TagCount"),
         archived=(storage_class in ARCHIVED or bool(tier)) and not restored,
         customer_key=bool(found.get("SSECustomerAlgorithm")),
         retention=found.get("ObjectLockMode") or "",
