@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from incident.aside_actions import KINDS as ASIDE
 from incident.changeable import changeable
 from incident.claim import drop
 from incident.context import Context
@@ -24,6 +25,7 @@ from incident.pointer_actions import PointerActions
 from incident.pointers.kinds import open_pointer
 from incident.pointers.planned import pointers_now, survey_pointers, unlisted
 from incident.pointers.serving import unpointed
+from incident.quarantine import aside_actions, keepings, keepings_now, surveyed_copies
 from incident.radius import Fresh, fresh_radius
 from incident.report import Report
 from incident.sizes import parse_size
@@ -161,12 +163,16 @@ def _facts(context: Context, folder: IncidentFolder, fresh: Fresh, cells: Sequen
     with context.progress("survey", len(cells)) as bar:
         looking = surveyor(context, folder.room, deleting=deleting)
         surveys = looking.survey(cells, bar.advance)
+        copies = {} if deleting else surveyed_copies(looking, cells)
+    known = places(context, fresh.history.datasets, named_sources(context, folder))
     return Facts(
         incident=folder.id,
         radius=fresh.radius,
         surveys=surveys,
+        keepings=keepings(context.config, surveys, known),
+        copies=copies,
         can_be_made=lambda job: context.config.orchestrator_for(job) is not None,
-        places=places(context, fresh.history.datasets, named_sources(context, folder)),
+        places=known,
         previous=last_applied(folder),
         keep=ActionSpool(folder.room),
         warnings=(*(f"the radius changed: {change}" for change in fresh.difference), *_home_warning(context), *looking.warnings),
