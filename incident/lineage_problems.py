@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from incident.report import Problem
-from lineage.history import History
+
+if TYPE_CHECKING:
+    from lineage.sources import Problems
 
 SHOWN = 20
 """How many unusable lines are shown one by one."""
 
 
-def skipped(history: History) -> list[dict[str, Any]]:
+class Read(Protocol):
+    """What was read: a history, or what an ingest did."""
+
+    @property
+    def events(self) -> int: ...
+    @property
+    def problems(self) -> Problems: ...
+
+
+def skipped(history: Read) -> list[dict[str, Any]]:
     """Every line that was not used, or not fully."""
     lines = [*history.problems.skipped, *history.problems.noted]
     return [{"source": one.source, "line": one.line, "reason": one.reason} for one in lines]
 
 
-def problems(history: History) -> list[Problem]:
+def problems(history: Read) -> list[Problem]:
     """The first unusable lines, and how many there are."""
     found = history.problems.skipped
     told = [Problem("skipped", f"{one.source}:{one.line}: {one.reason}") for one in found[:SHOWN]]

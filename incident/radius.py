@@ -8,7 +8,7 @@ from typing import Any
 from incident.context import Context
 from incident.errors import InputNeeded
 from incident.home import IncidentFolder
-from incident.sources import read_history
+from incident.sources import ask_index, read_history
 from lineage.blast_radius import BlastRadius
 from lineage.fault import Fault, Fix
 from lineage.history import History
@@ -24,18 +24,28 @@ class Fresh:
     difference: tuple[str, ...] = ()
 
 
-def fresh_radius(context: Context, folder: IncidentFolder) -> Fresh:
-    """Compute the incident's radius and keep it. Raises InputNeeded when its fault is not known yet."""
-    fault = known_fault(folder)
-    history = read_history(context, folder, columns=bool(fault.columns))
-    return keep(folder, fault, history)
+def fresh_radius(context: Context, folder: IncidentFolder, *, whole: bool = True) -> Fresh:
+    """Compute the incident's radius and keep it. Raises InputNeeded when its fault is not known yet.
+
+    Without ``whole`` the history holds all jobs and datasets, but perhaps only those attempts that decide the radius.
+    """
+    return keep(folder, *reached(context, folder, known_fault(folder), whole=whole))
 
 
-def keep(folder: IncidentFolder, fault: Fault, history: History) -> Fresh:
-    """The radius of a fault in a history, saved as the incident's latest revision unless it says the same."""
+def reached(context: Context, folder: IncidentFolder | None, fault: Fault, *, whole: bool = False) -> tuple[History, BlastRadius]:
+    """What a fault reached, by an event index where there is one, with a history as ``fresh_radius`` says. Read-only."""
     from lineage.blast import blast
 
-    radius = blast(history, fault, fix_of(folder))
+    fix = fix_of(folder) if folder is not None else None
+    query = None if fault.columns else ask_index(context, folder)
+    if query is not None and not whole:
+        return query.blast(fault, fix)
+    history = query.whole() if query is not None else read_history(context, folder, columns=bool(fault.columns))
+    return history, blast(history, fault, fix)
+
+
+def keep(folder: IncidentFolder, history: History, radius: BlastRadius) -> Fresh:
+    """The radius saved as the incident's latest revision, unless that says the same."""
     saved = folder.revisions()
     content = radius.to_json()
     name = folder.save_revision(content)

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from incident.context import Context
 from incident.home import IncidentFolder
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lineage.effects import Effect
     from lineage.events import Event
     from lineage.history import History
+    from lineage.index.query import Query
+    from lineage.index.reader import Index
     from lineage.sources import Tap
 
 
@@ -62,19 +64,56 @@ def read_told(context: Context, folder: IncidentFolder | None = None, *, columns
     return replace(told, history=replace(told.history, columns=lineage))
 
 
+def ask_index(context: Context, folder: IncidentFolder | None) -> Query | None:
+    """The index that answers for the sources; None where they are read themselves.
+
+    Raises SourceUnreadable, and IndexUnreadable for an index that was named.
+    """
+    from incident.event_index import open_index
+
+    sources = named_sources(context, folder)
+    if not sources:
+        raise nothing_configured()
+    index = open_index(context, sources, Buckets(context))
+    return None if index is None else _query(context, folder, index)
+
+
+def _query(context: Context, folder: IncidentFolder | None, index: Index) -> Query:
+    from lineage.index.query import Query
+
+    if not index.manifest.events:
+        raise SourceUnreadable(f"the event index {index.files.place} holds no event", "incident lineage ingest")
+    effects = _effects(folder) if folder is not None else ()
+    context.say(f"Reading lineage from the event index {index.files.place} …")
+    return Query(index, context.config.declarations, effects, _ended(folder))
+
+
+def nothing_configured() -> SourceUnreadable:
+    return SourceUnreadable("no lineage is configured", "give --lineage PATH, or [lineage] sources in incident.toml")
+
+
 def _read(context: Context, folder: IncidentFolder | None, kept: list[Event] | None, tap: Tap | None) -> Told:
+    from incident.event_index import index_at, named_index
     from lineage.history import build
+    from lineage.index.reader import Index
     from lineage.sources import Problems, read
 
     sources = named_sources(context, folder)
     if not sources:
-        raise SourceUnreadable("no lineage is configured", "give --lineage PATH, or [lineage] sources in incident.toml")
+        raise nothing_configured()
+    if (place := named_index(sources)) is not None:
+        if kept is not None or tap is not None:
+            raise SourceUnreadable(
+                "an event index does not keep what this needs of the events", "name the sources themselves with --lineage"
+            )
+        query = _query(context, folder, Index.open(index_at(context, place)))
+        return Told(query.whole(), [], query.effects, dict(query.ended))
     problems = Problems()
     context.say(f"Reading lineage from {', '.join(sources)} …")
     effects = _effects(folder) if folder is not None else ()
     ended = _ended(folder)
     with context.progress("lineage") as progress:
-        events = read(sources, problems, remote=_Buckets(context), progress=lambda _: progress.advance(1), tap=tap)
+        events = read(sources, problems, remote=Buckets(context), progress=lambda _: progress.advance(1), tap=tap)
         told = events if kept is None else _keeping(events, kept)
         history = build(told, context.config.declarations, effects=effects, ended=ended, problems=problems)
     if not history.events:
@@ -117,6 +156,8 @@ def absolute(sources: Iterable[str]) -> tuple[str, ...]:
 
 def _absolute(source: str) -> str:
     kind, colon, rest = source.partition(":")
+    if colon and kind == "index":
+        return f"index:{_absolute(rest)}"
     if colon and kind == "dbt":
         folder, question, options = rest.partition("?")
         return f"dbt:{_absolute(folder)}{question}{options}"
@@ -137,7 +178,7 @@ def _ended(folder: IncidentFolder | None) -> dict[str, int]:
     return {one.evidence["run"]: parse(one.evidence["ended"]) for one in records if one.evidence.get("ended")}
 
 
-class _Buckets:
+class Buckets:
     """Lineage that lies in buckets, through the same storage entries as the data."""
 
     def __init__(self, context: Context) -> None:
@@ -151,6 +192,14 @@ class _Buckets:
         return (
             f"s3://{bucket}/{name}" for name in keys if name == key or not key or key.endswith("/") or name.startswith(f"{key}/")
         )
+
+    def stamps(self, url: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        from incident.storage import open_files
+
+        bucket, key = _place(url)
+        for name, stamp in open_files(self._context.config, bucket, key).stamps(key):
+            if name == key or not key or key.endswith("/") or name.startswith(f"{key}/"):
+                yield f"s3://{bucket}/{name}", stamp
 
     def open(self, url: str) -> BinaryIO:
         from incident.storage import open_reader

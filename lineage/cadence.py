@@ -1,4 +1,4 @@
-"""How often a job runs and when next, from its past runs; and which jobs will read what a fault reached. Pure.
+"""How often a job runs and when next, from its last attempts; and which jobs will read what a fault reached. Pure.
 
 The interval is the median between runs for new nominal times, so that re-runs and backfills do not count. Where runs followed each
 other faster than the times they ran for (a catch-up), the nominal times tell the interval.
@@ -11,6 +11,7 @@ again would let the error spread.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -25,6 +26,9 @@ from lineage.timestamps import AFTER, BEFORE, SECOND, render, to_datetime
 _OVERDUE = 3
 _FEWEST = 3
 """Runs before there is a cadence."""
+
+RECENT = 50
+"""How many of a job's last attempts tell its cadence: jobs change theirs, and nobody need read a year to know it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,43 @@ class NextReader:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An attempt as its job's cadence sees it: when it began, for which nominal time, of which run."""
+
+    start: int
+    nominal: int | None
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The last attempts of some jobs whose start is known, and the latest moment and nominal time that the lineage knows at all."""
+
+    begun: Mapping[JobId, Sequence[Begun]]
+    latest: int
+    nominal: int
+
+
+def past(history: History, jobs: Collection[JobId]) -> Past:
+    """The past of some jobs, as all attempts tell it."""
+    if history.past is not None:
+        return history.past(jobs)
+    told: dict[JobId, list[Attempt]] = defaultdict(list)
+    moments: list[int] = []
+    for one in history.attempts:
+        moments += (moment for moment in (one.start, one.end) if BEFORE < moment < AFTER)
+        if one.kind == "run" and one.start > BEFORE:
+            for job in {one.job, *one.aliases} & set(jobs):
+                told[job].append(one)
+    begun = {}
+    for job, attempts in told.items():
+        last = sorted(attempts, key=lambda one: (one.start, one.run_id, one.number))[-RECENT:]
+        begun[job] = [Begun(one.start, None if one.nominal is None else one.nominal[0], one.run_id) for one in last]
+    nominal = max((one.nominal[0] for one in history.attempts if one.nominal is not None), default=0)
+    return Past(begun, max(moments, default=0), nominal)
+
+
 def next_readers(history: History, radius: BlastRadius, now: int) -> tuple[NextReader, ...]:
     """Every job that reads a dataset with cells that are TAINTED or SUSPECT: not reached yet first, then by when they run next."""
     reads: dict[JobId, set[DatasetId]] = defaultdict(set)
@@ -74,52 +115,38 @@ def next_readers(history: History, radius: BlastRadius, now: int) -> tuple[NextR
     for dataset in {one.cell.dataset for one in radius.dirty()}:
         for job in graph.readers(dataset):
             reads[job].add(dataset)
-    told: dict[JobId, list[Attempt]] = defaultdict(list)
-    for one in history.attempts:
-        if one.kind == "run":
-            for job in {one.job, *one.aliases} & reads.keys():
-                told[job].append(one)
-    clock = _Clock(history)
+    told = past(history, frozenset(reads))
     unreached = set(radius.at_risk)
     found = [
-        NextReader(job, tuple(sorted(datasets)), job not in unreached, clock.cadence(told[job], now))
+        NextReader(job, tuple(sorted(datasets)), job not in unreached, _cadence(told, told.begun.get(job, ()), now))
         for job, datasets in reads.items()
     ]
     return tuple(sorted(found, key=lambda one: (one.reached, one.cadence.retired, one.cadence.next or AFTER, one.job)))
 
 
-class _Clock:
-    """The latest moment, and the latest nominal time, that the lineage knows."""
-
-    def __init__(self, history: History) -> None:
-        moments = [moment for one in history.attempts for moment in (one.start, one.end) if BEFORE < moment < AFTER]
-        self.latest = max(moments, default=0)
-        self.nominal = max((one.nominal[0] for one in history.attempts if one.nominal is not None), default=0)
-
-    def cadence(self, attempts: list[Attempt], now: int) -> Cadence:
-        """Of one job's attempts."""
-        first: dict[object, int] = {}
-        for one in attempts:
-            if one.start > BEFORE:
-                what: object = one.nominal[0] if one.nominal is not None else one.run_id
-                first[what] = min(one.start, first.get(what, one.start))
-        starts = sorted(first.values())
-        last = max((one.start for one in attempts if one.start > BEFORE), default=None)
-        if last is None or len(starts) < _FEWEST:
-            return Cadence(last=last)
-        every = int(median(later - earlier for earlier, later in pairwise(starts)))
-        retired = self.latest - last > _OVERDUE * every
-        nominal = sorted({one.nominal[0] for one in attempts if one.nominal is not None})
-        if len(nominal) >= _FEWEST:
-            between = int(median(later - earlier for earlier, later in pairwise(nominal)))
-            if every < between // 2:
-                every, retired = between, self.nominal - nominal[-1] > _OVERDUE * between
-        if every <= 0:
-            return Cadence(last=last)
-        due = last + every
-        if due < now and not retired:
-            due += -(-(now - due) // every) * every
-        return Cadence(every, last, due, retired)
+def _cadence(told: Past, begun: Sequence[Begun], now: int) -> Cadence:
+    """Of one job's attempts."""
+    first: dict[object, int] = {}
+    for one in begun:
+        what: object = one.nominal if one.nominal is not None else one.run_id
+        first[what] = min(one.start, first.get(what, one.start))
+    starts = sorted(first.values())
+    last = max((one.start for one in begun), default=None)
+    if last is None or len(starts) < _FEWEST:
+        return Cadence(last=last)
+    every = int(median(later - earlier for earlier, later in pairwise(starts)))
+    retired = told.latest - last > _OVERDUE * every
+    nominal = sorted({one.nominal for one in begun if one.nominal is not None})
+    if len(nominal) >= _FEWEST:
+        between = int(median(later - earlier for earlier, later in pairwise(nominal)))
+        if every < between // 2:
+            every, retired = between, told.nominal - nominal[-1] > _OVERDUE * between
+    if every <= 0:
+        return Cadence(last=last)
+    due = last + every
+    if due < now and not retired:
+        due += -(-(now - due) // every) * every
+    return Cadence(every, last, due, retired)
 
 
 def _span(nanoseconds: int) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from lineage.attempts import Attempt, State
 from lineage.cells import Cells
@@ -18,6 +19,9 @@ from lineage.sources import Problems
 from lineage.timestamps import AFTER, BEFORE
 from lineage.twins import told_once
 from lineage.widening import missing_lineage, one_spelling, through_views
+
+if TYPE_CHECKING:
+    from lineage.cadence import Past
 
 _RANK = {"OTHER": 0, "START": 1, "RUNNING": 2, "COMPLETE": 3, "ABORT": 4, "FAIL": 5}
 _LAGGING = frozenset({"materialized_view", "dynamic_table"})
@@ -45,6 +49,8 @@ class History:
     """Which kinds of sources told of a job-level edge, in either direction."""
     columns: ColumnLineage | None = None
     """What the sources tell of columns, where somebody listened."""
+    past: Callable[[Collection[JobId]], Past] | None = field(default=None, compare=False)
+    """How often jobs ran, where the attempts here are not all."""
 
     @property
     def jobs(self) -> tuple[JobId, ...]:

@@ -45,7 +45,27 @@ def demo(
     return demonstration.demo(context, runbook, keep, step)
 
 
-lineage = group(app, "lineage", HEADING, "Look at the lineage as it was understood; read-only.")
+lineage = group(app, "lineage", HEADING, "Keep an index of the lineage, and look at it as it was understood.")
+
+
+@command(lineage, "ingest", lineage=True)
+def lineage_ingest(
+    context: Context,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to", metavar="DIR|s3://BUCKET/PREFIX", help="Where the index lies; else beside the home.", show_default=False
+        ),
+    ] = None,
+    anew: Annotated[
+        bool,
+        typer.Option("--anew", help="Forget what the index knows, and read the sources from their beginning.", show_default=False),
+    ] = False,
+) -> Report:
+    """Read what is new in the lineage into an index, from which blast answers at once."""
+    from incident.commands import lineage as module
+
+    return module.lineage_ingest(context, to, anew=anew)
 
 
 @command(lineage, "show", lineage=True)

@@ -1,19 +1,48 @@
-"""lineage show and gaps: what the lineage says, what it cannot, and the configuration that it suggests."""
+"""lineage ingest, show and gaps: an index of the lineage, what it says, what it cannot, and the configuration that it suggests."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from incident.context import Context
+from incident.errors import UsageError
 from incident.lineage_problems import problems, skipped
 from incident.report import Report, printable
-from incident.sources import read_history, read_told
-from lineage.timestamps import render
+from incident.sources import named_sources, nothing_configured, read_history, read_told
+from lineage.timestamps import SECOND, render
 
 if TYPE_CHECKING:
     from lineage.blast_radius import Gap
     from lineage.datasets import DatasetId, JobId
     from lineage.history import History
+
+
+def lineage_ingest(context: Context, to: str | None = None, *, anew: bool = False) -> Report:
+    """Bring an event index up to the sources. Interrupted, it leaves the former index, and goes on from where it was next time."""
+    from incident.event_index import SCHEME, home_index, index_at, named_index
+    from incident.sources import Buckets
+    from lineage.index.update import update
+
+    sources = named_sources(context, None)
+    if not sources:
+        raise nothing_configured()
+    if (place := named_index(sources)) is not None:
+        raise UsageError(f"{SCHEME}{place} is an index already", "name the sources that it is made from with --lineage")
+    files = home_index(context, sources) if to is None else index_at(context, to)
+    began = context.now()
+    with context.progress("ingest") as progress:
+        done = update(files, sources, remote=Buckets(context), progress=lambda _: progress.advance(1), anew=anew)
+    data = {
+        "events": done.events,
+        "new_events": done.new_events,
+        "skipped": skipped(done),
+        "seconds": (context.now() - began) / SECOND,
+        "place": files.place,
+        "generation": done.generation,
+    }
+    text = f"{done.new_events:,} new events; the index {files.place} holds what {done.events:,} told."
+    following = "incident blast --job NAMESPACE/NAME" + (f" --lineage {SCHEME}{to}" if to is not None else "")
+    return Report(data, printable(text), problems(done), [following])
 
 
 def lineage_show(context: Context, name: str) -> Report:

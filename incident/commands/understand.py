@@ -9,9 +9,9 @@ from incident.context import Context
 from incident.errors import UsageError
 from incident.fault_options import FaultOptions
 from incident.lineage_problems import problems, skipped
-from incident.radius import Fresh, fix_of, keep, known_fault
+from incident.radius import Fresh, fix_of, keep, known_fault, reached
 from incident.report import Report, printable
-from incident.sources import absolute, read_history, read_told
+from incident.sources import absolute, read_told
 from lineage.fault import Fault
 from lineage.timestamps import BEFORE, render
 
@@ -36,8 +36,6 @@ def _fault(options: FaultOptions) -> Fault:
 
 def declare(context: Context, title: str, fault: FaultOptions) -> Report:
     """Open an incident. Without a choice of fault it is not known yet; scope sets it later."""
-    from lineage.blast import blast
-
     chosen = _fault(fault)
     if not chosen:
         folder = context.use(context.home.create(title, context.now()))
@@ -45,10 +43,9 @@ def declare(context: Context, title: str, fault: FaultOptions) -> Report:
         text = f"Opened {folder.id}. Its fault is not known yet."
         data: dict[str, Any] = {"id": folder.id, "title": folder.title, "revision": None, "fault": None}
         return Report(data, text, next=["incident scope --job NAMESPACE/NAME", "incident note TEXT"], incident=folder.id)
-    history = read_history(context, columns=bool(chosen.columns))
-    blast(history, chosen)  # an incident is opened only for a fault that chooses something
+    known, radius = reached(context, None, chosen)  # an incident is opened only for a fault that chooses something
     folder = context.use(context.home.create(title, context.now()))
-    fresh = keep(folder, chosen, history)
+    fresh = keep(folder, known, radius)
     folder.timeline.append("declared", title, evidence={**_evidence(fresh.radius, chosen), **_sources(context)})
     return _opened(folder, fresh, f"Opened {folder.id}.")
 
@@ -61,7 +58,7 @@ def scope(context: Context, fault: FaultOptions) -> Report:
     folder = context.folder()
     if not folder.is_open:
         raise UsageError(f"{folder.id} is closed", 'incident declare "TITLE"')
-    fresh = keep(folder, chosen, read_history(context, folder, columns=bool(chosen.columns)))
+    fresh = keep(folder, *reached(context, folder, chosen))
     words = fresh.radius.fault["words"]
     folder.timeline.append("scoped", f"Fault: {words}", evidence={**_evidence(fresh.radius, chosen), **_sources(context)})
     return _opened(folder, fresh, f"{folder.id}, radius {fresh.radius.revision}.")
@@ -78,10 +75,13 @@ def blast(context: Context, fault: FaultOptions, why: str | None = None, *, draf
     folder = None if chosen else context.folder()
     if folder is not None:
         chosen = known_fault(folder)
-    narrow = bool(chosen.columns)
-    told = read_told(context, folder, columns=narrow) if why else None
-    history = told.history if told is not None else read_history(context, folder, columns=narrow)
-    fresh = Fresh(engine.blast(history, chosen), history) if folder is None else keep(folder, chosen, history)
+    told = read_told(context, folder, columns=bool(chosen.columns)) if why else None
+    fix = fix_of(folder) if folder is not None else None
+    if told is None:
+        history, radius = reached(context, folder, chosen)
+    else:
+        history, radius = told.history, engine.blast(told.history, chosen, fix)
+    fresh = Fresh(radius, history) if folder is None else keep(folder, history, radius)
     readers = next_readers(history, fresh.radius, context.now())
     teams = audience(fresh.radius, readers, folder.title if folder else "")
     data = {
@@ -93,7 +93,6 @@ def blast(context: Context, fault: FaultOptions, why: str | None = None, *, draf
     }
     reasons = None
     if told is not None and why:
-        fix = fix_of(folder) if folder is not None else None
 
         def suppose(other: Declarations) -> tuple[History, BlastRadius]:
             again = told.again(other)

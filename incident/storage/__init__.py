@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from incident.errors import UsageError
 from incident.storage.port import ObjectReader, ObjectStore
 from runbooks.survey import LOCAL
+
+if TYPE_CHECKING:
+    from incident.storage.s3_files import S3Files
 
 
 class StorageEntry(Protocol):
@@ -40,6 +43,19 @@ def open_reader(config: StorageConfig, bucket: str, prefix: str = "") -> ObjectR
 
 def open_store(config: StorageConfig, bucket: str, prefix: str = "") -> ObjectStore:
     """The store for a place, for the executor. Raises UsageError when no [[storage]] entry covers it."""
+    entry = _entry(config, bucket, prefix)
+    return _store(entry.endpoint, entry.profile, entry.region, entry.requester_pays)
+
+
+def open_files(config: StorageConfig, bucket: str, prefix: str) -> S3Files:
+    """The event index at a place. Raises UsageError when no [[storage]] entry covers it."""
+    from incident.storage.s3_files import S3Files
+
+    entry = _entry(config, bucket, prefix)
+    return S3Files(entry.endpoint, entry.profile, entry.region, bucket, prefix, requester_pays=entry.requester_pays)
+
+
+def _entry(config: StorageConfig, bucket: str, prefix: str) -> StorageEntry:
     entry = config.storage_for(bucket, prefix)
     if entry is None:
         raise UsageError(
@@ -47,7 +63,7 @@ def open_store(config: StorageConfig, bucket: str, prefix: str = "") -> ObjectSt
             f'add to incident.toml: [[storage]] url = "s3://{bucket}"',
             code="no-storage",
         )
-    return _store(entry.endpoint, entry.profile, entry.region, entry.requester_pays)
+    return entry
 
 
 @lru_cache(maxsize=32)

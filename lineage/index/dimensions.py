@@ -37,6 +37,7 @@ class Dimensions:
     _refs: dict[DatasetRef, int] = field(default_factory=dict, repr=False)
     _heads: dict[Head, int] = field(default_factory=dict, repr=False)
     _shapes: dict[tuple[int, ...], int] = field(default_factory=dict, repr=False)
+    _told_by: dict[int, tuple[int, ...]] = field(default_factory=dict, repr=False)
     _seen: set[tuple[int, int, tuple[str, ...]]] = field(default_factory=set, repr=False)
 
     def job(self, job: JobId) -> int:
@@ -78,6 +79,14 @@ class Dimensions:
             found = self._shapes[heads] = len(self.shapes)
             self.shapes.append(heads)
             self.attempts.append(0)
+        return found
+
+    def jobs_of(self, shape: int) -> tuple[int, ...]:
+        """The jobs that told of an attempt of this shape; the first is the attempt's own."""
+        found = self._told_by.get(shape)
+        if found is None:
+            told = (self.heads[head].job for head in self.shapes[shape])
+            found = self._told_by[shape] = tuple(dict.fromkeys(self.job(job) for job in told if job is not None))
         return found
 
     def take(self, batch: Batch) -> list[int]:

@@ -20,6 +20,14 @@ class Files(Protocol):
     def place(self) -> str:
         """Where this is, for people."""
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether ``locked`` keeps others out, so that what an ingest left that was killed is nobody's."""
+
+    @property
+    def at_once(self) -> int:
+        """How many files are best read side by side."""
+
     def names(self, folder: str) -> list[str]:
         """The names in a folder; none where there is no such folder."""
 
@@ -50,6 +58,9 @@ class Files(Protocol):
 
 class LocalFiles:
     """A directory. Nothing is made before something is written."""
+
+    exclusive = True
+    at_once = 2
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self._root = Path(root)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -14,9 +14,10 @@ from lineage.errors import IndexUnreadable, PartitionError
 from lineage.index.batch import Batch
 from lineage.index.dimensions import Dimensions
 from lineage.index.files import Files
-from lineage.index.manifest import OPEN, PENDING, Known, Manifest, Part, clear, commit, latest, published
+from lineage.index.manifest import OPEN, PENDING, Known, Manifest, Part, clear, commit, latest, latest_generation, published
+from lineage.index.recent import Entry, Recent, recent
 from lineage.index.rows import Row, Told, checksum, events_of, rows_of
-from lineage.index.schema import attempts_table, dimensions, parquet, rows_in, tables
+from lineage.index.schema import ROW_GROUP, attempts_table, dimensions, parquet, rows_in, tables
 from lineage.partitions import parse_partition
 from lineage.timestamps import SECOND, from_datetime, to_datetime
 
@@ -38,6 +39,7 @@ class Ingest:
     files: Files
     base: Manifest = field(default_factory=Manifest)
     dimensions: Dimensions = field(default_factory=Dimensions)
+    recent: Recent = field(default_factory=Recent)
     _days: dict[str, list[Part]] = field(default_factory=dict)
     _runs: dict[str, list[Told]] = field(default_factory=lambda: defaultdict(list))
     _held: int = 0
@@ -48,20 +50,21 @@ class Ingest:
     """Files of this very ingest that nothing else knows yet, and so may go as soon as they are written anew."""
 
     @classmethod
-    def open(cls, files: Files) -> Ingest:
-        """Continue an index, or an ingest of it that was killed; begin one where there is none. Raises IndexUnreadable."""
-        base = latest(files) or Manifest()
-        try:
+    def open(cls, files: Files, *, anew: bool = False) -> Ingest:
+        """Continue an index, or an ingest of it that was killed; begin one where there is none, or ``anew``.
+
+        Raises IndexUnreadable.
+        """
+        base = Manifest(latest_generation(files)) if anew else latest(files) or Manifest()
+        if files.exclusive and files.has(PENDING):
             pending = Manifest.from_json(files.read(PENDING), files.place)
-        except FileNotFoundError:
-            pending = None
-        if pending is not None:
-            if pending.generation == base.generation:
+            if pending.generation == base.generation and not anew:
                 base = pending
             clear(files, base)
         made = cls(files, base)
         if base.tables:
-            made.dimensions = dimensions({name: _table(files, file) for name, file in base.tables.items()})
+            found = {name: _table(files, file) for name, file in base.tables.items()}
+            made.dimensions, made.recent = dimensions(found), recent(found["recent"])
         made._days = {day: list(parts) for day, parts in base.days.items()}
         return made
 
@@ -93,6 +96,7 @@ class Ingest:
             run_id, events = runs.popitem()
             for row in rows_of(run_id, events, self.dimensions):
                 attempts[row.shape] += 1
+                self.recent.add(self.dimensions.jobs_of(row.shape), row)
                 if row.end is None:
                     made[OPEN].append(row)
                     continue
@@ -125,6 +129,7 @@ class Ingest:
             for day, file, row in places:
                 gone[day][file].add(run_id)
                 self.dimensions.attempts[row.shape] -= 1
+                self.recent.remove(self.dimensions.jobs_of(row.shape), row)
         return gone
 
     def _suspects(self, runs: Iterable[str]) -> list[tuple[str, str]]:
@@ -205,18 +210,20 @@ class Ingest:
 
     def begin(self) -> None:
         """Say that an ingest is under way, before its first file: whoever comes after a kill clears up what it left."""
-        self.files.replace(PENDING, self.base.to_json())
+        if self.files.exclusive:
+            self.files.replace(PENDING, self.base.to_json())
 
     def manifest(
         self, known: dict[str, Known], problems: Sequence[tuple[str, int, str, bool]], sources: Sequence[str], new: int
     ) -> Manifest:
         """What is in the index now, its dimension tables written; ``new``: the events since the last checkpoint."""
         self.flush()
+        self.recent.settle(self._attempts_of)
         made = {}
-        for name, table in tables(self.dimensions).items():
+        for name, table in {**tables(self.dimensions), "recent": self.recent.table()}.items():
             made[name] = self._name(f"tables/{name}").replace(f"tables/{name}/", f"tables/{name}-")
             self._unsaved.add(made[name])
-            self.files.write(made[name], parquet(table, row_group=1 << 20))
+            self.files.write(made[name], parquet(table, row_group=ROW_GROUP if name == "recent" else 1 << 20))
         return Manifest(
             generation=self.base.generation,
             days={day: tuple(self._days[day]) for day in sorted(self._days)},
@@ -227,8 +234,19 @@ class Ingest:
             problems=tuple(problems),
         )
 
+    def _attempts_of(self, jobs: Collection[int]) -> dict[int, set[Entry]]:
+        """Every attempt of these jobs."""
+        found = Recent()
+        for parts in self._days.values():
+            for part in parts:
+                for row in rows_in(_table(self.files, part.file)):
+                    found.add(set(self.dimensions.jobs_of(row.shape)) & set(jobs), row)
+        return found.jobs
+
     def checkpoint(self, made: Manifest) -> None:
-        """Keep how far we are for who continues; readers do not see it."""
+        """Keep how far we are for who continues; readers do not see it. Where others are not kept out, nobody continues."""
+        if not self.files.exclusive:
+            return
         before, self.base = self.base, made
         self.files.replace(PENDING, made.to_json())
         self._unsaved.clear()

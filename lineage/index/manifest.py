@@ -117,6 +117,11 @@ def latest(files: Files) -> Manifest | None:
     return Manifest.from_json(files.read(names[-1]), files.place) if names else None
 
 
+def latest_generation(files: Files) -> int:
+    """The number of the generation that counts, even of one that cannot be read."""
+    return max((int(name.rpartition("/")[2].partition(".")[0]) for name in generations(files)), default=0)
+
+
 def generations(files: Files) -> list[str]:
     """The manifests there are, oldest first."""
     return [f"generations/{name}" for name in files.names("generations") if name.endswith(".json")]
@@ -132,7 +137,8 @@ def commit(files: Files, made: Manifest) -> Manifest:
         raise IndexUnreadable(
             f"another ingest has written the event index {files.place} meanwhile", "run incident lineage ingest again"
         )
-    files.remove([PENDING])
+    if files.exclusive:
+        files.remove([PENDING])
     _forget(files, named)
     return named
 

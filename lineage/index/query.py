@@ -17,13 +17,14 @@ have. Where those come up, the jobs concerned are read from the beginning.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from lineage.attempts import Attempt
 from lineage.blast import blast
 from lineage.blast_radius import BlastRadius
+from lineage.cadence import Past
 from lineage.datasets import DatasetId, JobId
 from lineage.declarations import Declarations
 from lineage.effects import Effect, as_attempts
@@ -81,12 +82,25 @@ class Query:
     def _part(self, rows: Iterable[Row], complete: set[JobId]) -> History:
         """Some attempts, as they are in the whole history. ``complete``: jobs of which these are all. Raises _Unclear."""
         made = self.teller.gathering.seen_through(self.teller.attempts(rows, widen=True))
-        return self._history(one_spelling(made, self._keys(made, complete)))
+        return replace(self._history(one_spelling(made, self._keys(made, complete))), past=self.past)
 
     def _history(self, made: list[Attempt]) -> History:
         gathering = self.teller.gathering
         attempts = [*made, *as_attempts(self.effects, gathering.identities)]
         return gathering.history(attempts, as_skipped(self.index.manifest.problems), self.index.manifest.events)
+
+    def past(self, jobs: Collection[JobId]) -> Past:
+        """The last attempts of some jobs, as ``lineage.cadence`` takes them from all."""
+        numbers = {self.index.dimensions.job(job): job for job in jobs}
+        begun = {numbers[number]: found for number, found in self.index.recent(numbers).items()}
+        parts = list(self.index.manifest.parts())
+        ends = [end for one in self.effects for end in (one.start, one.end)]
+        if self.ended:
+            ends += [one.end for one in self.teller.attempts(self.index.rows_of_runs(self.ended.keys()), widen=True)]
+        latest = [moment for _, part in parts for moment in (part.last_start, part.last_end) if moment is not None]
+        nominal = [part.last_nominal for _, part in parts if part.last_nominal is not None]
+        known = [moment for moment in (*latest, *ends) if BEFORE < moment < AFTER]
+        return Past(begun, max(known, default=0), max(nominal, default=0))
 
     def _keys(self, made: list[Attempt], complete: set[JobId]) -> dict[DatasetId, set[str]]:
         """Under which keys the dates of the datasets stand in the whole history, where that decides anything."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from lineage.cadence import RECENT, Begun
 from lineage.errors import IndexUnreadable
 from lineage.index.dimensions import Dimensions
 from lineage.index.files import Files
@@ -48,18 +49,33 @@ class Index:
         self, jobs: Collection[int] | None, *, since: int | None = None, wanted: Callable[[Part], bool] = lambda _: True
     ) -> list[Row]:
         """The attempts of these jobs (None: of all) that ended on the day of ``since`` or later, or not yet."""
-        found: list[Row] = []
-        for part in self.parts(since):
-            if wanted(part):
-                table = self._read(part.file, jobs, None)
-                found += rows_in(table)
-        return found
+        names = [part.file for part in self.parts(since) if wanted(part)]
+        return [row for table in self._tables(names, jobs) for row in rows_in(table)]
+
+    def _tables(self, names: list[str], jobs: Collection[int] | None) -> Iterator[pa.Table]:
+        """Files side by side, in their order."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        if len(names) < 2:
+            yield from (self._read(name, jobs, None) for name in names)
+            return
+        with ThreadPoolExecutor(self.files.at_once) as pool:
+            yield from pool.map(lambda name: self._read(name, jobs, None), names)
 
     def parts(self, since: int | None = None) -> Iterator[Part]:
         """The files of attempts that ended on the day of ``since`` (ns UTC; None: ever) or later, or not yet."""
         for day, part in self.manifest.parts():
             if day == OPEN or since is None or begins(day) + _DAY > since:
                 yield part
+
+    def recent(self, jobs: Collection[int]) -> dict[int, list[Begun]]:
+        """The last attempts of some jobs whose start is known."""
+        table = self._read(self.manifest.tables["recent"], jobs, None)
+        columns = (table[name].to_pylist() for name in ("job", "start", "run", "nominal_start"))
+        found: dict[int, list[Begun]] = {}
+        for job, start, run, nominal in zip(*columns, strict=True):
+            found.setdefault(job, []).append(Begun(start, nominal, run))
+        return {job: begun[-RECENT:] for job, begun in found.items()}
 
     def rows_of_runs(self, runs: Collection[str]) -> list[Row]:
         """The attempts of some runs, wherever they are."""
@@ -68,7 +84,7 @@ class Index:
 
         crcs = pa.array([checksum(run) for run in runs], pa.uint32())
         found: list[Row] = []
-        for _, part in self.manifest.parts():
+        for _day, part in self.manifest.parts():
             column = self._read(part.file, None, ["run_crc"])["run_crc"]
             if pc.any(pc.is_in(column, value_set=crcs)).as_py():
                 table = self._read(part.file, None, None)

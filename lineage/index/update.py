@@ -98,18 +98,20 @@ def update(
     remote: StampedRemote | None = None,
     progress: Callable[[str], None] = lambda _: None,
     checkpoint: int = _CHECKPOINT,
+    anew: bool = False,
 ) -> Updated:
-    """Bring the index up to its sources. Raises SourceUnreadable, IndexUnreadable, and IndexBusy when another does the same."""
+    """Bring the index up to its sources; ``anew``: as if it knew nothing yet.
+
+    Raises SourceUnreadable, IndexUnreadable, and IndexBusy when another does the same.
+    """
     problems = Problems()
     there = list(source_files(sources, problems, remote))
     before = latest(files)
-    if before is not None and not news(before, there) and not files.has(PENDING):
+    if before is not None and not anew and not news(before, there) and not (files.exclusive and files.has(PENDING)):
         return _updated(before, 0, problems)
     with files.locked():
-        ingest = Ingest.open(files)
+        ingest = Ingest.open(files, anew=anew)
         fresh = news(ingest.base, there)
-        if not fresh and before is not None and not files.has(PENDING):
-            return _updated(ingest.base, 0, problems)
         ingest.begin()
         known, notes = dict(ingest.base.known), _by_source(ingest.base)
         new, held = 0, 0
@@ -125,11 +127,11 @@ def update(
                 continue
             known[one.name], notes[one.name] = reading.known, reading.problems
             new += reading.new
-            if held >= checkpoint and one is not fresh[-1]:
+            if held >= checkpoint and one is not fresh[-1] and files.exclusive:
                 ingest.checkpoint(ingest.manifest(known, _flat(notes), sources, new))
                 held = new = 0
         made = ingest.commit(ingest.manifest(known, _flat(notes), sources, new))
-    total_before = before.events if before is not None else 0
+    total_before = before.events if before is not None and not anew else 0
     return _updated(made, made.events - total_before, problems)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lineage.blast import blast
+from lineage.cadence import next_readers
 from lineage.declarations import Declarations
 from lineage.effects import Effect
 from lineage.errors import LineageError
@@ -34,6 +35,7 @@ from tests.lineage.told import DECLARED, as_events
 COMPANIES = int(os.environ.get("INDEX_COMPANIES", "6"))
 STORIES = int(os.environ.get("INDEX_STORIES", "150"))
 HOUR = 3600 * SECOND
+NOW = 1_800_000_000 * SECOND
 
 
 def batches(events: list[Event], random: Random) -> list[Batch]:
@@ -138,7 +140,8 @@ def effects(history: History, random: Random) -> tuple[Effect, ...]:
 def asked(query: Query | None, history: History, fault: Fault, fix: Fix | None) -> Any:
     """The answer, or what was said instead of one."""
     try:
-        return (blast(history, fault, fix) if query is None else query.blast(fault, fix)[1]).to_json()
+        known, radius = (history, blast(history, fault, fix)) if query is None else query.blast(fault, fix)
+        return radius.to_json(), [one.to_json() for one in next_readers(known, radius, NOW)]
     except LineageError as error:
         return type(error), error.message, error.hint
 
