@@ -48,7 +48,8 @@ def checks(context: Context) -> Iterator[Check]:
     else:
         yield Check("configuration", "ok", str(config.path))
     yield from _lineage(context, config)
-    yield from (_storage(context, rule) for rule in config.storages)
+    for rule in config.storages:
+        yield from _storages(context, rule)
     if not config.storages:
         yield Check("storage", "warn", "no [[storage]] entry: nothing can be reverted or purged", "add one to incident.toml")
     yield from _orchestrators(config)
@@ -99,6 +100,33 @@ def _bucket_of(config: Config, name: str, url: str) -> Check:
     return Check(name, "ok", "its bucket answers")
 
 
+def _storages(context: Context, rule: StorageRule) -> Iterator[Check]:
+    found = _storage(context, rule)
+    yield found
+    if found.status != "fail" and rule.url.startswith("s3://"):
+        yield _conditions(context, rule)
+
+
+def _conditions(context: Context, rule: StorageRule) -> Check:
+    """What the server honours, tried out anew: the one thing that doctor writes, and removes again."""
+    from incident.guarantees import Assurance
+    from runbooks.guarantees import WITHOUT
+
+    name = f"conditions {rule.url}"
+    try:
+        known = Assurance(context, anew=True)(rule.bucket, rule.prefix)
+    except IncidentError as error:
+        return Check(name, "fail", error.message, error.hint)
+    if not known.degraded:
+        return Check(name, "ok", f"all {len(known.honoured)} honoured")
+    if not known.honoured and not known.ignored:
+        return Check(name, "warn", f"not known, so that none is relied upon: {known.why}", "see it may be tried out")
+    parts = [f"{one} is ignored: {WITHOUT[one]}" for one in known.ignored]
+    parts += [f"not known: {', '.join(known.unknown)}"] if known.unknown else []
+    parts += [known.why] if known.why else []
+    return Check(name, "warn", "; ".join(parts), "plans say what follows from it, and ask where that is needed")
+
+
 def _storage(context: Context, rule: StorageRule) -> Check:
     from incident.storage import open_reader
 
@@ -109,9 +137,10 @@ def _storage(context: Context, rule: StorageRule) -> Check:
         return Check(name, "fail", error.message, error.hint)
     if state.versioning != "Enabled":
         word = "suspended" if state.versioning == "Suspended" else "off"
-        return Check(
-            name, "warn", f"versioning is {word}: nothing here can be reverted or purged recoverably", "turn versioning on"
-        )
+        what = "what is purged must go to a quarantine, and reverts need kept copies"
+        return Check(name, "warn", f"versioning is {word}: {what}", "turn versioning on")
+    if state.mfa_delete:
+        return Check(name, "warn", "has MFA delete: what we do could not be taken back, so that nothing is done", "turn it off")
     if off := state.off(context.now(), context.config.declarations.skew):
         return Check(name, "warn", off, "set this machine's clock (NTP)")
     soon = [one for one in state.expiries if one.days < _SOON]

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from incident.cli.main import run
 from incident.errors import BucketMissing, CredentialsMissing, IncidentError
 from incident.home import Home, IncidentFolder
 from incident.post_mortem import code, escape
+from incident.storage.memory import MemoryStore
 from lineage import timestamps
 from lineage.timestamps import SECOND
+from runbooks.guarantees import EVERYTHING
 from runbooks.survey import BucketState, Expiry
 
 START = timestamps.parse("2026-11-18T02:00:00Z")
@@ -398,18 +401,23 @@ def test_doctor_tells_whether_a_bucket_keeps_what_a_purge_covers(
     status: str,
     detail: str,
 ) -> None:
-    class Reader:
-        def state(self, bucket: str) -> BucketState:
-            assert bucket == "lake"
+    class Store(MemoryStore):
+        def state(self, bucket: str, *, brief: bool = False) -> BucketState:
             if isinstance(state, IncidentError):
                 raise state
-            return state
+            return super().state(bucket, brief=brief)
 
-    monkeypatch.setattr("incident.storage.open_reader", lambda *_: Reader())
+    store = Store(honours=replace(EVERYTHING, honoured=EVERYTHING.honoured[1:], ignored=EVERYTHING.honoured[:1]))
+    store.buckets["lake"] = state if isinstance(state, BucketState) else BucketState("lake", "Enabled")
+    monkeypatch.setattr("incident.storage._store", lambda *_: store)
     (tmp_path / "incident.toml").write_text('[[storage]]\nurl = "s3://lake/clean"\n')
-    found = _checks(capsys, 1 if status == "fail" else 0)["storage s3://lake/clean"]
-    assert found[0] == status
-    assert detail in found[1]
+    found = _checks(capsys, 1 if status == "fail" else 0)
+    assert found["storage s3://lake/clean"][0] == status
+    assert detail in found["storage s3://lake/clean"][1]
+    if status != "fail":
+        conditions = found["conditions s3://lake/clean"]
+        assert conditions[0] == "warn"
+        assert "conditional-delete is ignored: a deletion takes away whatever is there" in conditions[1]
 
 
 def test_doctor_leaves_nothing_behind(folder: IncidentFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
