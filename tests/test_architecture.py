@@ -17,7 +17,12 @@ ALLOWED = {"lineage": {"lineage"}, "runbooks": {"lineage", "runbooks"}, "inciden
 
 SEAMS = {
     "boto3": {"incident/storage/s3_client.py"},
-    "botocore": {"incident/storage/s3_client.py", "incident/storage/s3_bucket.py", "incident/storage/s3_reader.py"},
+    "botocore": {
+        "incident/storage/s3_client.py",
+        "incident/storage/s3_bucket.py",
+        "incident/storage/s3_reader.py",
+        "incident/storage/glue.py",
+    },
     "networkx": {"lineage/graph.py"},
 }
 

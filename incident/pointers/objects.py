@@ -141,14 +141,21 @@ class ObjectPointer:
         return made.version_id if keeps and made.version_id else f"{made.etag}~{mark}"
 
     def _like(self, version_id: str | None, mark: str, absent: bool) -> Described:
-        """What to keep of the present object, and our mark."""
-        found = None if absent else self._described(version_id)
+        """What to keep of the present object, or of the last one that was there, and our mark."""
+        found = self._last() if absent else self._described(version_id)
         if found is None:
             if not absent:
                 raise PreconditionFailed(f"{self._url} is no longer what it was; nothing was changed", "plan again")
             found = Described(self._bucket, self._key, "", "", 0, 0)
         kept = tuple((name, value) for name, value in found.metadata if name.lower() != MARK)
         return replace(found, metadata=(*kept, (MARK, mark)))
+
+    def _last(self) -> Described | None:
+        """What was there before it was removed, as a wish: some servers do not tell the tags of what a marker covers."""
+        history = self._history() if self._keeps() else None
+        last = next((one for one in history.versions if not one.is_marker), None) if history is not None else None
+        found = None if last is None else self._described(last.version_id)
+        return None if found is None else replace(found, etag="")
 
     def verify(self, action: SwapPointer, mark: str, made: str) -> Outcome:
         del mark  # the server named what we made

@@ -81,7 +81,9 @@ class S3Copier(S3Reader):
     def put_object(self, bucket: str, key: str, data: bytes, *, over: str | None, like: Described | None = None) -> Made:
         said: dict[str, Any] = {}
         if like is not None:
-            said = {**carry.kept(like), **carry.described(like), **self._tags(like), **self._grants(like, bucket)}
+            said = {**carry.kept(like), **carry.described(like)}
+            if like.etag:  # without one it describes what is wanted, and not an object that has tags and grants
+                said |= {**self._tags(like), **self._grants(like, bucket)}
         with translated(f"s3://{bucket}/{key}"):
             answer = unthrottled(lambda: self._effects.put_object(Bucket=bucket, Key=key, Body=data, **said, **_condition(over)))
         return Made(_version(answer), answer["ETag"], len(data), checksum_of(answer))
