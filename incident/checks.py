@@ -49,9 +49,11 @@ def checks(context: Context) -> Iterator[Check]:
         yield Check("configuration", "ok", str(config.path))
     yield from _lineage(context, config)
     for rule in config.storages:
-        yield from _storages(context, rule)
+        if not rule.url.startswith("glue://"):
+            yield from _storages(context, rule)
     if not config.storages:
         yield Check("storage", "warn", "no [[storage]] entry: nothing can be reverted or purged", "add one to incident.toml")
+    yield from _pointers(context)
     yield from _orchestrators(config)
     yield from _home(context)
 
@@ -150,6 +152,12 @@ def _storage(context: Context, rule: StorageRule) -> Check:
             name, "warn", f"versioned, but its lifecycle removes older versions: {listed}", "suspend that rule during an incident"
         )
     return Check(name, "ok", "reachable, versioned")
+
+
+def _pointers(context: Context) -> Iterator[Check]:
+    from incident.pointers.checks import pointer_checks
+
+    yield from pointer_checks(context)
 
 
 def _orchestrators(config: Config) -> Iterator[Check]:

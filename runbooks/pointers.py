@@ -89,6 +89,21 @@ def unseen(cell: Cell, survey: PointerSurvey, since: Moments) -> str | None:
     return None
 
 
+def wrong(cell: Cell, survey: PointerSurvey, since: Moments) -> str:
+    """Why what a pointer of a cell serves is not as it should be; empty when what it names is there, and clean."""
+    now = survey.now.value
+    if now is None:
+        return "" if survey.absence else f"{survey.pointer} is absent: nothing is served through it"
+    here = survey.targets.get(now) or PointedAt(())
+    if bad := _bad(here, since):
+        return f"{survey.pointer} holds {shown(now)}, which is tainted: {_listed(bad)}"
+    if why := _absent(here):
+        return f"{survey.pointer} holds {shown(now)}, and {why}"
+    if not here.urls and any(one.dataset == cell.dataset for one in since):
+        return f"{survey.pointer} holds {shown(now)}, and nobody can tell whether that is tainted ({_DECLARE})"
+    return ""
+
+
 def doubts(cell: Cell, swap: Swap, consents: Consents) -> list[Refusal]:
     """What keeps a swap out of the plan until the operator says something."""
     found = [Refusal(str(cell), swap.doubt, "unresolved")] if swap.doubt else []

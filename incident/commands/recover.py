@@ -8,6 +8,7 @@ from functools import partial
 
 from incident.aside_actions import KINDS as ASIDE
 from incident.changeable import changeable
+from incident.archives import unreadable
 from incident.claim import drop
 from incident.context import Context
 from incident.errors import Drift, InputNeeded, UsageError
@@ -22,8 +23,7 @@ from incident.plan_actions import PlanActions
 from incident.plan_options import PlanOptions
 from incident.plan_report import show_applied, show_plan
 from incident.pointer_actions import PointerActions
-from incident.pointers.kinds import open_pointer
-from incident.pointers.planned import pointers_now, survey_pointers, unlisted
+from incident.pointers.planned import assured, pointers_now, survey_pointers, unlisted
 from incident.pointers.serving import unpointed
 from incident.quarantine import aside_actions, keepings, keepings_now, surveyed_copies
 from incident.radius import Fresh, fresh_radius
@@ -105,7 +105,7 @@ def undo(context: Context, plan_id: str | None, options: PlanOptions) -> Report:
     done = {index: outcome.version_id for index, outcome in state.outcomes.items() if outcome.status == "done"}
     consents = _consents(context, options)
     current, buckets = _current(context, target.cells)
-    pointers, beside = pointers_now(context.config, target)
+    pointers, beside = pointers_now(context, target)
     tables = tables_now(target, partial(open_table, context.config), context.config.declarations)
     plan = plan_undo(
         target,
@@ -165,6 +165,7 @@ def _facts(context: Context, folder: IncidentFolder, fresh: Fresh, cells: Sequen
         surveys = looking.survey(cells, bar.advance)
         copies = {} if deleting else surveyed_copies(looking, cells)
     known = places(context, fresh.history.datasets, named_sources(context, folder))
+        unreadable=unreadable(context),
     return Facts(
         incident=folder.id,
         radius=fresh.radius,
@@ -259,7 +260,7 @@ def _told(folder: IncidentFolder, plan: Plan, applied: Applied) -> Report:
 
 def _performer(context: Context, plan: Plan) -> PlanActions:
     objects = ObjectActions(plan, lambda bucket, prefix: open_store(context.config, bucket, prefix), context.now)
-    pointers = PointerActions(plan, partial(open_pointer, context.config), context.now)
+    pointers = PointerActions(plan, partial(assured, context), context.now)
     tables = TableActions(plan, partial(open_table, context.config), context.config.declarations, context.now)
     families = dict.fromkeys(KINDS, objects) | dict.fromkeys(ASIDE, aside_actions(context.config, plan, context.now))
     return PlanActions(plan, {**families, SwapPointer: pointers, ChangeTable: tables}, context.now)

@@ -58,12 +58,15 @@ def verify(context: Context, expect_empty: tuple[str, ...], reason: str | None) 
 
 def run_checks(context: Context, folder: IncidentFolder, fresh: Fresh | None = None) -> list[Check]:
     """Every check of the incident as it stands now. Read-only."""
+    from incident.pointers.checks import served_check
     from incident.tables.outputs import all_outputs
     from incident.verification import Evidence, verification
 
     fresh = fresh or fresh_radius(context, folder)
     outputs = all_outputs(context.config)
-    return list(verification(Evidence(folder, fresh.radius, losses(folder, fresh), outputs)))
+    found = list(verification(Evidence(folder, fresh.radius, losses(folder, fresh), outputs)))
+    served = served_check(context, fresh.radius, fresh.history)
+    return found if served is None else [*found, served]
 
 
 def record_result(folder: IncidentFolder, checks: list[Check]) -> None:

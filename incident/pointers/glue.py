@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from incident.errors import ObjectMissing, PreconditionFailed, StorageUnreachable, UsageError
+from incident.errors import ObjectMissing, PreconditionFailed, StorageError, StorageUnreachable, UsageError
 from incident.journal import Outcome
 from incident.pointers.port import Pointer, PointerUnreadable
 from incident.storage.glue import PARTITION_INPUT, TABLE_INPUT, Catalog, Raw
@@ -197,7 +197,7 @@ class GluePartition(_Location):
     def swap(self, action: SwapPointer, mark: str) -> str:
         raw = self._read()
         if not action.writers_stopped:
-            raise PreconditionFailed(f"{self._url}: {self.degraded()}", "plan again with --writers-stopped")
+            raise StorageError(f"{self._url}: {self.degraded()}", "stop its writers, and plan again with --writers-stopped")
         if _etag(raw, PARTITION_INPUT) != action.requires.etag:
             raise PreconditionFailed(f"{self._url} is no longer what it was; nothing was changed", "plan again")
         self._catalog.update_partition(self._database, self._table, self._moved(raw, action.new, mark))

@@ -63,10 +63,18 @@ def open_pointer(config: Config, kind: str, url: str) -> Pointer:
     place, field = _split(url) if kind == "json" else (url, "")
     if place.startswith("file:///"):
         return LocalPointer(Path(unquote(place.removeprefix("file://"))), codec(field), url)
-    bucket, _, key = place.removeprefix("s3://").partition("/")
-    if not place.startswith("s3://") or not bucket or not key:
+    found = place_of(kind, url)
+    if found is None:
         raise UsageError(f"{url!r} is no pointer", "write s3://bucket/key or file:///path in incident.toml")
+    bucket, key = found
     return ObjectPointer(open_store(config, bucket, key), bucket, key, codec(field), url)
+
+
+def place_of(kind: str, url: str) -> tuple[str, str] | None:
+    """The bucket and key of a pointer that lies in one."""
+    place = _split(url)[0] if kind == "json" else url
+    bucket, _, key = place.removeprefix("s3://").partition("/")
+    return (bucket, key) if place.startswith("s3://") and bucket and key else None
 
 
 def _split(url: str) -> tuple[str, str]:

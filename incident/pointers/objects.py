@@ -128,6 +128,8 @@ class ObjectPointer:
 
     def swap(self, action: SwapPointer, mark: str) -> str:
         keeps, planned = self._keeps(), action.requires
+        if (why := self.degraded()) and not action.writers_stopped:
+            raise StorageError(f"{self._url}: {why}", "stop its writers, and plan again with --writers-stopped")
         if action.new is None:
             marker = self._store.delete_object(self._bucket, self._key, if_match=planned.etag)
             return marker or _ABSENT

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-from incident.pointers.kinds import open_pointer
+from incident.guarantees import Assurance
+from incident.pointers.kinds import open_pointer, place_of
+from incident.pointers.port import Pointer
 from incident.pointers.serving import Entry, entries
 from incident.pointers.surveys import Found, PointerSurveyor
 from incident.storage import open_reader
 from lineage.attempts import Cell
+from lineage.blast_radius import BlastRadius
+from lineage.history import History
 from runbooks.consents import Consents
 from runbooks.plan import Plan, Requirement
 from runbooks.pointers import swaps_of
@@ -23,17 +28,30 @@ if TYPE_CHECKING:
 
 def survey_pointers(context: Context, fresh: Fresh, cells: Sequence[Cell], consents: Consents) -> Mapping[Cell, tuple[Found, ...]]:
     """The pointers of these cells as they are found. Read-only."""
+    return pointer_surveyor(context, fresh.radius, fresh.history, consents).survey(cells)
+
+
+def pointer_surveyor(context: Context, radius: BlastRadius, history: History, consents: Consents) -> PointerSurveyor:
+    """What looks at the pointers of a radius."""
     config = context.config
-    readers = lambda bucket, prefix: open_reader(config, bucket, prefix)  # noqa: E731 - a port is opened for each place
-    return PointerSurveyor(config, readers, fresh.history, fresh.radius.dirty(), consents).survey(cells)
+    opened, readers = partial(assured, context), partial(open_reader, config)
+    return PointerSurveyor(config, opened, readers, history, radius.dirty(), consents)
 
 
-def pointers_now(config: Config, plan: Plan) -> tuple[dict[str, Requirement], list[BucketState]]:
+def assured(context: Context, kind: str, url: str) -> Pointer:
+    """A pointer, once it is known what its server honours. Raises UsageError, CredentialsMissing, StorageUnreachable."""
+    pointer = open_pointer(context.config, kind, url)
+    if (place := place_of(kind, url)) is not None:
+        Assurance(context)(*place)
+    return pointer
+
+
+def pointers_now(context: Context, plan: Plan) -> tuple[dict[str, Requirement], list[BucketState]]:
     """What each pointer of a plan is at, and the buckets that they lie in."""
     found: dict[str, Requirement] = {}
     states: dict[str, BucketState] = {}
     for action in swaps_of(plan):
-        pointer = open_pointer(config, action.kind, action.pointer)
+        pointer = assured(context, action.kind, action.pointer)
         now = pointer.now()
         found[action.pointer] = Requirement(now.version_id, now.etag, now.value is None)
         if (state := pointer.bucket()) is not None:

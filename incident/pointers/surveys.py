@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from incident.errors import BucketMissing, UsageError
 from incident.outputs import Readers
-from incident.pointers.kinds import open_pointer
 from incident.pointers.port import PointerReader, PointerUnreadable
 from incident.pointers.serving import Entry, entries, named_by, places
 from lineage.attempts import Cell
@@ -34,10 +33,11 @@ Found = PointerSurvey | Refusal
 class PointerSurveyor:
     """Looks at the pointers of cells. What cannot be looked at is refused by name.
 
-    ``dirty``: all dirty cells, since a value may name another one's place. ``skew`` in nanoseconds.
+    ``opened``: opens a pointer by its kind and URL. ``dirty``: all dirty cells, since a value may name another one's place.
     """
 
     config: Config
+    opened: Callable[[str, str], PointerReader]
     readers: Readers
     history: History
     dirty: Sequence[ReachedCell]
@@ -73,7 +73,7 @@ class PointerSurveyor:
 
     def _read(self, cell: Cell, entry: Entry) -> tuple[PointerReader, PointerSurvey] | Refusal:
         try:
-            pointer = open_pointer(self.config, entry.kind.name, entry.url)
+            pointer = self.opened(entry.kind.name, entry.url)
             now = pointer.now()
             named = self.consents.pointer(entry.url)
             spelled = None if named is None else pointer.spelled(named, now.value)

@@ -18,6 +18,7 @@ from incident.errors import PreconditionFailed, StorageError
 from incident.storage.glue import GlueCatalog
 from incident.storage.s3 import S3Store
 from runbooks.actions import SwapPointer
+from runbooks.guarantees import Guarantees
 from tests.pointer_world import VALUES, FakeCatalog, Somebody, document, in_bucket, in_catalog, in_file, in_partition, table
 from tests.s3_server import LiveServer
 
@@ -26,6 +27,7 @@ PLACES = (
     *(f"{kind}-{where}" for kind in KINDS for where in ("versioned", "unversioned", "local")),
     *("glue-ministack", "glue-fake", "partition-fake"),
 )
+HONOURED = Guarantees(("put-if-match", "put-if-absent", "conditional-delete"), asked=1, versioned=False)
 MARK = "revert-0123456789ab/0"
 
 
@@ -50,6 +52,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Somebody]:
             server.client.delete_object(Bucket=bucket.name, Key=key)
 
         store = request.getfixturevalue("store")
+        store.remember(bucket.name, HONOURED)
         yield in_bucket(kind, lambda: store, bucket.name, put, delete, keeps=where == "versioned")
     elif where == "fake":
         fake = FakeCatalog()
