@@ -62,11 +62,15 @@ class TablePlace:
 
 @dataclass(frozen=True, slots=True)
 class TableVersion:
-    """One version that was current. ``committed``: nanoseconds UTC by its committer's clock, cut to milliseconds."""
+    """One version that was current. ``committed``: nanoseconds UTC by its committer's clock, cut to milliseconds.
+
+    ``ours``: a commit of an incident's plan, or somebody's going back to a version from before; nobody's rows came with it.
+    """
 
     version: str
     committed: int
     what: str
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

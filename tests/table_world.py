@@ -80,7 +80,7 @@ class IcebergLake(Table):
 
     @property
     def table(self) -> Any:
-        return self.catalog.load_table("db.orders")
+        return self.catalog.load_table(self.name.partition("/")[2])
 
     def create(self, *, partitioned: bool = True, properties: dict[str, str] | None = None) -> None:
         from pyiceberg.partitioning import PartitionField, PartitionSpec
@@ -92,15 +92,16 @@ class IcebergLake(Table):
         spec = PartitionSpec(*([PartitionField(1, 1000, IdentityTransform(), "dt")] if partitioned else []))
         catalog = self.catalog
         catalog.create_namespace_if_not_exists("db")
-        catalog.create_table("db.orders", schema=schema, partition_spec=spec, properties=properties or {})
+        catalog.create_table(self.name.partition("/")[2], schema=schema, partition_spec=spec, properties=properties or {})
 
     def put(self, day: str | None, *words: str) -> None:
         self.table.append(rows(day, words))
 
     def overwrite(self, day: str, *words: str) -> None:
-        from pyiceberg.expressions import EqualTo
-
-        self.table.overwrite(rows(day, words), overwrite_filter=EqualTo("dt", day))
+        if day in self.read():
+            self.table.overwrite(rows(day, words), overwrite_filter=f"dt = '{day}'")
+        else:
+            self.put(day, *words)
 
     def arrow(self) -> pa.Table:
         return self.table.scan().to_arrow()
@@ -140,15 +141,17 @@ class DeltaLake(Table):
         return DeltaTable(self.name, storage_options=self.options).to_pyarrow_table()
 
 
-def make(form: str, folder: Path, bucket: LiveBucket | None = None, *, partitioned: bool = True, **more: Any) -> Any:
+def make(
+    form: str, folder: Path, bucket: LiveBucket | None = None, *, name: str = "orders", partitioned: bool = True, **more: Any
+) -> Any:
     """A fresh table of a format, on local files or in a bucket."""
     storages = () if bucket is None else (StorageRule(f"s3://{bucket.name}", bucket.name, "", bucket.endpoint, None, "us-east-1"),)
     root = folder.as_uri() if bucket is None else f"s3://{bucket.name}"
     if form == "iceberg":
         said = {"type": "sql", "uri": f"sqlite:///{folder}/catalog.db", "warehouse": f"{root}/warehouse"}
         config = Config(catalogs=(CatalogRule("test", tuple(sorted(said.items()))),), storages=storages)
-        made: Any = IcebergLake(config, "test/db.orders", form, folder)
+        made: Any = IcebergLake(config, f"test/db.{name}", form, folder)
     else:
-        made = DeltaLake(Config(storages=storages), f"{root}/orders/", form, folder)
+        made = DeltaLake(Config(storages=storages), f"{root}/{name}/", form, folder)
     made.create(partitioned=partitioned, **more)
     return made

@@ -24,6 +24,8 @@ SEAMS = {
         "incident/storage/glue.py",
     },
     "networkx": {"lineage/graph.py"},
+    "pyiceberg": {f"incident/tables/iceberg{part}.py" for part in ("", "_catalog", "_fields", "_files")},
+    "deltalake": {f"incident/tables/delta{part}.py" for part in ("", "_files")},
 }
 
 IMPURE = {

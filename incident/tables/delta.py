@@ -59,7 +59,7 @@ class DeltaLakeTable:
 
     def history(self) -> tuple[Sequence[TableVersion], bool]:
         found = [
-            TableVersion(str(one["version"]), int(one["timestamp"]) * _MS, str(one.get("operation", "?")))
+            TableVersion(str(one["version"]), int(one["timestamp"]) * _MS, str(one.get("operation", "?")), _PLAN in one)
             for one in self._log()
             if "timestamp" in one
         ]

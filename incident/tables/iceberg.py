@@ -54,7 +54,12 @@ class IcebergTable:
     def history(self) -> tuple[Sequence[TableVersion], bool]:
         """What was current, by the snapshot log: a snapshot that somebody went back to counts again, at its second time."""
         log = self._table.metadata.snapshot_log
-        found = [TableVersion(str(one.snapshot_id), one.timestamp_ms * _MS, self._what(one.snapshot_id)) for one in log]
+        found: list[TableVersion] = []
+        seen: set[int] = set()
+        for one in log:
+            ours = one.snapshot_id in seen or _PLAN in self._said(one.snapshot_id)
+            found.append(TableVersion(str(one.snapshot_id), one.timestamp_ms * _MS, self._what(one.snapshot_id), ours))
+            seen.add(one.snapshot_id)
         first = self._table.metadata.snapshot_by_id(log[0].snapshot_id) if log else None
         begins = first is not None and first.parent_snapshot_id is None
         return found, begins or (not log and not self.version)
@@ -86,7 +91,7 @@ class IcebergTable:
     def ours(self, plan_id: str) -> Sequence[Commit]:
         found = []
         for snapshot in self._table.metadata.snapshots:
-            said = snapshot.summary.additional_properties if snapshot.summary is not None else {}
+            said = self._said(snapshot.snapshot_id)
             if said.get(_PLAN) == plan_id:
                 base = "" if snapshot.parent_snapshot_id is None else str(snapshot.parent_snapshot_id)
                 found.append(Commit(base, str(snapshot.snapshot_id), _indices(said.get(_ACTIONS, ""))))
@@ -159,6 +164,10 @@ class IcebergTable:
             if definite(error):
                 raise StorageError(f"the catalog refuses a commit to {self._name}: {error}", "check [[catalog]]") from error
             raise StorageUnreachable(f"no answer about a commit to {self._name}: {error}", "check the catalog") from error
+
+    def _said(self, snapshot_id: int) -> Mapping[str, str]:
+        snapshot = self._table.metadata.snapshot_by_id(snapshot_id)
+        return {} if snapshot is None or snapshot.summary is None else snapshot.summary.additional_properties
 
     def _what(self, snapshot_id: int) -> str:
         snapshot = self._table.metadata.snapshot_by_id(snapshot_id)

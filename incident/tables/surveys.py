@@ -127,7 +127,8 @@ class TableSurveyor:
         return tuple(
             one
             for one in since
-            if one.version not in named
+            if not one.ours
+            and one.version not in named
             and not any(attempt.start - skew <= one.committed <= attempt.end + skew for attempt, _ in bad)
         )
 
