@@ -155,7 +155,7 @@ def _dataset(table: Table) -> DatasetRule:
     except PartitionError as error:
         raise table.lineage("timezone", error) from error
     rule = DatasetRule(
-        match=table.glob("match"),
+        match=_named(table.glob("match")),
         location=location,
         partition=partition,
         timezone=clock,
@@ -174,6 +174,11 @@ def _dataset(table: Table) -> DatasetRule:
     return rule
 
 
+def _named(glob: str) -> str:
+    """A local dataset is named ``file/PATH``, whatever its producers call it; here it may be written as a URL too."""
+    return re.sub(r"^file:/+", "file/", glob)
+
+
 def _check_layout(table: Table, rule: DatasetRule, rules: list[DatasetRule]) -> None:
     """Nominal times and time zones mean something only where a layout has dates; it may come from another entry that meets this."""
     key = "nominal" if rule.nominal else "timezone"
@@ -188,7 +193,7 @@ def _check_layout(table: Table, rule: DatasetRule, rules: list[DatasetRule]) -> 
 
 
 def _edge(table: Table) -> EdgeRule:
-    job, reads, raw = table.glob("job"), table.glob("reads"), table.anything("window")
+    job, reads, raw = table.glob("job"), _named(table.glob("reads")), table.anything("window")
     until = cast("Literal['latest'] | None", table.text("until", choices=("latest",)))
     window = None
     if raw is not None:
