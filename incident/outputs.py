@@ -41,9 +41,7 @@ class Newest:
 
     def precedes(self, found: ObjectVersion) -> bool:
         """Whether an object was written later than all that lay there."""
-        return found.last_modified > self.moment or (
-            found.last_modified == self.moment and identity(found) not in self.version_ids
-        )
+        return found.last_modified > self.moment or (found.last_modified == self.moment and identity(found) not in self.version_ids)
 
     def to_json(self) -> list[Any]:
         return [render(self.moment), sorted(self.version_ids)]
