@@ -19,6 +19,9 @@ from runbooks.targets import inside
 
 T = TypeVar("T")
 
+ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Storage classes whose objects must be restored before anybody can read them."""
+
 KEPT_DAYS = 30
 """Purged versions must outlive the incident by this much, in days."""
 
@@ -51,6 +54,16 @@ class Keeping:
     why: str = ""
 
 
+Unreadable = Callable[[str, ObjectVersion], str]
+
+
+def by_class(bucket: str, version: ObjectVersion) -> str:
+    """As a listing has it, which does not tell of restored ones."""
+    if version.storage_class not in ARCHIVED:
+        return ""
+    return f"s3://{bucket}/{version.key} is archived ({version.storage_class}); restore it from there first"
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Everything a planner may know. ``surveys`` has each dirty cell, or why it could not be surveyed."""
@@ -70,6 +83,8 @@ class Facts:
     """The kept copies of such cells, where they are declared."""
     tables: Mapping[Cell, TableSurvey | Refusal] = field(default_factory=dict)
     """The cells that are in tables with a history of their own; their files are nobody else's business."""
+    unreadable: Unreadable = by_class
+    """Why an archived version cannot be read now; empty when it can, because it was restored for a while."""
     pointers: Mapping[Cell, Sequence[PointerSurvey | Refusal]] = field(default_factory=dict)
     """The pointers that cells are served through, where they are."""
 

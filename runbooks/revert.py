@@ -17,16 +17,12 @@ from runbooks.actions import BringBack, SetAside
 from runbooks.aside import from_copy, kept_warnings
 from runbooks.consents import Consents, included
 from runbooks.contents import contents_of
-from runbooks.facts import Again, Draft, Facts, asked, assembled, marks_completion, questions, surveyed
+from runbooks.facts import ARCHIVED, Again, Draft, Facts, Unreadable, asked, assembled, marks_completion, questions, surveyed
 from runbooks.plan import CopyVersion, ObjectAction, Plan, PlannedCell, PutMarker, Refusal, RemoveMarkers, Requirement
 from runbooks.serving import at_pointers
 from runbooks.survey import CellSurvey, KeyHistory, ObjectVersion, Rest, Target
 from runbooks.tables import reverted_tables
 
-LARGEST_COPY = 5 * 1000**3
-"""CopyObject's limit is 5 GB; larger objects are refused until multipart copies are built."""
-
-ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _MILLISECOND = 1_000_000
 _BETWEEN = 1
 """The turn of all that is no completion marker."""
@@ -70,7 +66,7 @@ def plan_revert(facts: Facts, consents: Consents, skew: int = 0, protected: froz
             refusals.append(asked(doubts))
             continue
         if survey.bucket.versioning == "Enabled":
-            draft = _draft(reached, survey, skew, consents.before)
+            draft = _draft(reached, survey, facts.unreadable, skew, consents.before)
         else:
             draft = from_copy(reached, survey, facts, consents, skew=skew, named=reached.cell in chosen)
         if isinstance(draft, Draft) and reached.cell in protected and _deletes(draft):
@@ -95,21 +91,21 @@ def _deletes(draft: Draft) -> bool:
     return any(isinstance(one, PutMarker) or (isinstance(one, SetAside) and one.key not in brought) for one in draft.actions)
 
 
-def _draft(reached: ReachedCell, survey: CellSurvey, skew: int, before: int | None) -> Draft | Refusal:
+def _draft(reached: ReachedCell, survey: CellSurvey, unreadable: Unreadable, skew: int, before: int | None) -> Draft | Refusal:
     name = str(reached.cell)
     if reached.since <= BEFORE and before is None:
         why = "nobody reported when its first bad write began; say up to when it was good: --before T"
         return Refusal(name, why, "unbounded")
     moment = before if reached.since <= BEFORE and before is not None else reached.since - skew
     try:
-        decided = _decide(survey, moment)
+        decided = _decide(survey, moment, unreadable)
     except _Undecidable as first:
         # Only the second that the server left open may be decided by hand; anything wider would bring bad data back.
         if before is None or not moment - SECOND <= before <= moment + SECOND:
             near = f"--before T within a second of {render(moment)}"
             return Refusal(name, f"{first.why}; if you know it, give {near}", "undecidable")
         try:
-            decided = _decide(survey, before)
+            decided = _decide(survey, before, unreadable)
         except _Undecidable as second:
             return Refusal(name, f"{second.why}, also with --before", "undecidable")
     if decided.refusal is not None:
@@ -130,7 +126,7 @@ class _Decided:
     refusal: Refusal | None
 
 
-def _decide(survey: CellSurvey, moment: int) -> _Decided:
+def _decide(survey: CellSurvey, moment: int, unreadable: Unreadable) -> _Decided:
     """Raises _Undecidable. That all keys can be decided comes before anything else is said of the cell."""
     # To what the server cuts its times: to seconds, as AWS does, unless one of them tells more.
     cut = _MILLISECOND if contents_of(survey).fine else SECOND
@@ -144,12 +140,14 @@ def _decide(survey: CellSurvey, moment: int) -> _Decided:
         if good is not None:
             leaves = "data"
         action = _action(bucket, name, history, good)
-        if isinstance(action, Refusal):
-            refusal = refusal or action
-        elif action is None:
+        if action is None:
             beside.add(history)
         else:
             turns.add(_turn(action))
+        copied = good if isinstance(action, CopyVersion) and refusal is None else None
+        # Only archived ones are asked about, for it takes a request each.
+        if copied is not None and copied.storage_class in ARCHIVED and (why := unreadable(bucket, copied)):
+            refusal = Refusal(history.key, f"the good version cannot be copied: {why}", "archived")
     return _Decided(moment, cut, tuple(sorted(turns)), leaves, str(beside), refusal)
 
 
@@ -162,7 +160,7 @@ def _actions(survey: CellSurvey, decided: _Decided) -> Iterator[ObjectAction]:
             if marks_completion(history.key) is not marks:
                 continue
             action = _action(bucket, name, history, _good(history, decided.moment, decided.cut))
-            if action is not None and not isinstance(action, Refusal) and _turn(action) == turn:
+            if action is not None and _turn(action) == turn:
                 yield action
 
 
@@ -187,7 +185,7 @@ def _good(history: KeyHistory, moment: int, cut: int) -> ObjectVersion | None:
     return None
 
 
-def _action(bucket: str, cell: str, history: KeyHistory, good: ObjectVersion | None) -> ObjectAction | Refusal | None:
+def _action(bucket: str, cell: str, history: KeyHistory, good: ObjectVersion | None) -> ObjectAction | None:
     """What brings a key into its good state; None where it is in it already."""
     top, current = history.top, history.current
     requires = Requirement(top.version_id, top.etag, top.is_marker)
@@ -202,11 +200,6 @@ def _action(bucket: str, cell: str, history: KeyHistory, good: ObjectVersion | N
     if all(version.is_marker for version in above):
         markers = tuple(version.version_id for version in above)
         return RemoveMarkers(bucket, history.key, requires, markers, good.version_id, good.etag, good.size, cell)
-    if good.size > LARGEST_COPY:
-        return Refusal(history.key, f"{history.key} has {good.size} bytes; more than 5 GB cannot be copied back yet", "too-large")
-    if good.storage_class in ARCHIVED:
-        why = f"the good version of {history.key} is archived ({good.storage_class}); restore it from there first"
-        return Refusal(history.key, why, "archived")
     return CopyVersion(
         bucket,
         history.key,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from incident.archives import unreadable
 from incident.aside_actions import KINDS as ASIDE
 from incident.changeable import changeable
 from incident.archives import unreadable
@@ -174,6 +175,7 @@ def _facts(context: Context, folder: IncidentFolder, fresh: Fresh, cells: Sequen
         copies=copies,
         can_be_made=lambda job: context.config.orchestrator_for(job) is not None,
         places=known,
+        unreadable=unreadable(context),
         previous=last_applied(folder),
         keep=ActionSpool(folder.room),
         warnings=(*(f"the radius changed: {change}" for change in fresh.difference), *_home_warning(context), *looking.warnings),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from incident.errors import BucketMissing, ObjectMissing, PreconditionFailed
 from incident.storage.port import Described, Made, Marked, Removed, Told, Upload
 from lineage.timestamps import SECOND
+from runbooks.facts import ARCHIVED
 from runbooks.guarantees import EVERYTHING, Guarantees
 from runbooks.survey import BucketState, KeyHistory, ObjectVersion
 
@@ -110,7 +111,10 @@ class MemoryStore:
         found = self._find(bucket, key, version_id)
         if found is None or found.is_marker:
             raise ObjectMissing(f"there is no such object or version: s3://{bucket}/{key}")
-        return Described(bucket, key, found.version_id, found.etag, found.size, found.last_modified, found.storage_class)
+        archived = found.storage_class in ARCHIVED
+        return Described(
+            bucket, key, found.version_id, found.etag, found.size, found.last_modified, found.storage_class, archived=archived
+        )
 
     def list_keys(self, bucket: str, prefix: str) -> Iterator[str]:
         return (found.key for found in self.histories(bucket, prefix) if found.current)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from incident.errors import CredentialsMissing
 from incident.storage.s3_client import answered, translated
 from lineage.timestamps import SECOND
+from runbooks.facts import ARCHIVED
 from runbooks.survey import BucketState, Expiry, Versioning
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 NONE = ("NotImplemented", "MethodNotAllowed", "501", "405", "UnsupportedOperation")
 """How servers say that they have no such thing at all."""
 
-_ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 _HIDDEN = "hidden"
 _Acls = Literal["on", "off", "unknown"]
 
@@ -129,7 +129,7 @@ def _days(expiration: Mapping[str, Any]) -> int:
 
 def _archived(rule: Mapping[str, Any]) -> Sequence[Expiry]:
     moves = rule.get("NoncurrentVersionTransitions") or ()
-    days = [int(one.get("NoncurrentDays", 0)) for one in moves if one.get("StorageClass") in _ARCHIVES]
+    days = [int(one.get("NoncurrentDays", 0)) for one in moves if one.get("StorageClass") in ARCHIVED]
     return [Expiry(_prefix(rule), min(days))] if days else []
 
 

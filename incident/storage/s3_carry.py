@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl, urlencode
 
 from incident.errors import StorageError
 from incident.storage.port import Checksum, Described, Made
+from runbooks.facts import ARCHIVED
 
-ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 WHOLE = frozenset({"CRC32", "CRC32C", "CRC64NVME"})
 """Checksums that a multipart upload can have of the whole object; the others are of the parts' checksums."""
 
@@ -32,7 +32,7 @@ def kept(source: Described) -> dict[str, Any]:
 
     An archived object that was restored goes back as STANDARD: as an archive nobody could read it.
     """
-    said: dict[str, Any] = {"StorageClass": "STANDARD" if source.storage_class in ARCHIVES else source.storage_class}
+    said: dict[str, Any] = {"StorageClass": "STANDARD" if source.storage_class in ARCHIVED else source.storage_class}
     if source.encryption.algorithm:
         said["ServerSideEncryption"] = source.encryption.algorithm
     if source.encryption.key_id:

@@ -14,11 +14,11 @@ from incident.storage.s3_bucket import bucket_state, seen_again, versioning_of
 from incident.storage.s3_client import S3Connection, error_code, translated
 from incident.storage.s3_codes import customer_key
 from lineage.timestamps import SECOND
+from runbooks.facts import ARCHIVED
 from runbooks.guarantees import NOT_ASKED, Guarantees
 from runbooks.survey import BucketState, KeyHistory
 
 BATCH = 1_000
-ARCHIVED = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 HEADERS = (
     *("CacheControl", "ContentDisposition", "ContentEncoding", "ContentLanguage", "ContentType"),
     "WebsiteRedirectLocation",

@@ -120,7 +120,6 @@ def test_a_tie_between_object_and_marker_that_decides_is_refused(world: World) -
     [
         ({"storage_class": "GLACIER"}, "archived"),
         ({"storage_class": "DEEP_ARCHIVE"}, "archived"),
-        ({"size": 5 * 1000**3 + 1}, "too-large"),
     ],
 )
 def test_versions_that_cannot_be_copied_are_refused(world: World, change: dict[str, object], code: str) -> None:
@@ -131,6 +130,19 @@ def test_versions_that_cannot_be_copied_are_refused(world: World, change: dict[s
     versions = world.store._versions[BUCKET, KEY]
     versions[1] = replace(versions[1], **change)  # type: ignore[arg-type]
     assert codes(world.revert(reached(DAY, since=since, serving=True))) == [code]
+
+
+def test_an_archived_version_that_was_restored_and_a_large_one_are_copied(world: World) -> None:
+    world.store.put(BUCKET, KEY, b"good")
+    since = world.store.tick(1_000 * MS)
+    world.store.tick()
+    world.store.put(BUCKET, KEY, b"bad")
+    versions = world.store._versions[BUCKET, KEY]
+    versions[1] = replace(versions[1], storage_class="GLACIER", size=6 * 1000**3)
+    facts = world.facts(reached(DAY, since=since, serving=True), deleting=False)
+    plan = plan_revert(replace(facts, unreadable=lambda _bucket, _version: ""), Consents())
+    assert codes(plan) == []
+    assert [action.op for action in plan.actions] == ["copy-version"]
 
 
 def test_a_storage_class_is_kept(world: World) -> None:
