@@ -7,9 +7,23 @@ from typing import BinaryIO
 
 from lineage.decoding.rows import Lines
 from lineage.decoding.streams import UNREADABLE
+from lineage.events import DatasetRef
 from lineage.index.batch import KIND, Batch, Slot
 from lineage.sources import Problems
 from lineage.sources.openlineage import cut_short, lines_or_values, tolerantly
+
+
+class _Numbers(dict[int, int]):
+    """The numbers that constants have in one batch, given when they are first asked for."""
+
+    def __init__(self, batch: Batch, constants: list[DatasetRef]) -> None:
+        super().__init__()
+        self._batch = batch
+        self._constants = constants
+
+    def __missing__(self, constant: int) -> int:
+        found = self[constant] = self._batch.ref(self._constants[constant])
+        return found
 
 
 class Filling:
@@ -17,14 +31,12 @@ class Filling:
 
     def __init__(self) -> None:
         self._lines = Lines()
-        self.batch = Batch()
-        self._numbers: dict[int, int] = {}
+        self.begin()
 
-    def begin(self) -> Batch:
-        """Begin the next batch; the result is the one so far."""
-        done, self.batch = self.batch, Batch()
-        self._numbers = {}
-        return done
+    def begin(self) -> None:
+        """Begin the next batch."""
+        self.batch = Batch()
+        self._numbers = _Numbers(self.batch, self._lines.references.constants)
 
     def add(self, line: bytes) -> bool:
         """Add the event of a line; False when only the tolerant way can say what it is."""
@@ -32,40 +44,33 @@ class Filling:
         if row is None:
             return False
         time, kind, run_id, job, inputs, outputs, nominal, key, code, owners = row
-        numbers: list[int] = []
-        slots: list[Slot] = []
-        known = self._numbers
-        for constant, named, version in (*inputs, *outputs):
-            number = known.get(constant)
-            if number is None:
-                number = known[constant] = self.batch.ref(self._lines.references.constants[constant])
-            if named is not None:
-                slots.append((len(numbers), named.texts, version))
-            elif version is not None:
-                slots.append((len(numbers), (), version))
-            numbers.append(number)
-        split = len(inputs)
-        self.batch.add(
-            time, KIND[kind], run_id, job, tuple(numbers[:split]), tuple(numbers[split:]), tuple(slots), nominal, key, code, owners
-        )
+        numbers = self._numbers
+        slots: list[Slot] = [
+            (position, () if named is None else named[2], version)
+            for position, (_, named, version) in enumerate(inputs + outputs)
+            if named is not None or version is not None
+        ]
+        reads = tuple([numbers[one[0]] for one in inputs])  # a list first: a generator costs twice as much
+        writes = tuple([numbers[one[0]] for one in outputs])
+        self.batch.add(time, KIND[kind], run_id, job, reads, writes, tuple(slots), nominal, key, code, owners)
         return True
 
 
 def read_batches(
-    name: str, stream: BinaryIO, problems: Problems, *, first_line: int | None = None, size: int = 20_000
+    name: str, stream: BinaryIO, problems: Problems, *, first_line: int | None = None, size: int = 50_000
 ) -> Iterator[Batch]:
     """The events of one stream in the order of its lines, in batches of about ``size``; ``first_line``: as for ``events_of``."""
     filling = Filling()
     add = filling.add
     try:
         for number, told in enumerate(lines_or_values(name, stream, problems, first_line), first_line or 1):
-            if isinstance(told, bytes) and add(told):
-                if len(filling.batch.time) >= size:
-                    yield filling.begin()
-            else:
+            if not (isinstance(told, bytes) and add(told)):
                 for made in tolerantly(name, number, told, problems):
                     filling.batch.event(made)
+            if len(filling.batch.time) >= size:
+                yield filling.batch
+                filling.begin()
     except UNREADABLE as error:
         problems.skipped.append(cut_short(name, error))
     if len(filling.batch):
-        yield filling.begin()
+        yield filling.batch

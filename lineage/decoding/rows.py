@@ -10,13 +10,12 @@ import orjson
 
 from lineage.datasets import JobId
 from lineage.decoding.references import Doubt, Found, References, make_room
-from lineage.decoding.wire import ABSENT, Airflow, JobFacets, Location, Nominal, RunEvent, RunFacets, decode
+from lineage.decoding.wire import ABSENT, Airflow, Location, RunEvent, decode
 from lineage.events import TYPES, Event, EventType, nominal_time, owners_of
 from lineage.timestamps import AFTER, BEFORE, parse
 
 _UNFIT: Final = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError, Doubt)
-_NO_FACETS: Final = JobFacets()
-_NO_RUN_FACETS: Final = RunFacets()
+"""What says that a line is not plain enough to be taken the fast way."""
 
 
 Row = tuple[int, EventType, str, JobId, list[Found], list[Found], tuple[int, int] | None, str | None, str | None, tuple[str, ...]]
@@ -28,6 +27,7 @@ class Lines:
 
     def __init__(self) -> None:
         self.references = References()
+        self._find_input, self._find_output = self.references.inputs.find, self.references.outputs.find
         self._jobs: dict[tuple[str, str], JobId] = {}
         self._owners: dict[bytes, tuple[str, ...]] = {}
 
@@ -53,38 +53,37 @@ class Lines:
 
     def _row(self, told: RunEvent) -> Row:
         run, job = told.run, told.job
-        run_id, name, namespace = run.runId, job.name, job.namespace
-        if not run_id or not name:
+        run_id = run.runId
+        if not run_id or not job.name:
             raise Doubt
         time = parse(told.eventTime)
         if not BEFORE < time < AFTER:
             raise Doubt
-        known = self._jobs.get((namespace, name))
-        if known is None:
-            known = self._job(namespace, name)
-        find_input, find_output = self.references.inputs.find, self.references.outputs.find
-        inputs = [find_input(one) for one in told.inputs] if told.inputs else []
-        outputs = [find_output(one) for one in told.outputs] if told.outputs else []
-        nominal = key = None
-        facets, of_job = run.facets, job.facets
-        if facets is None:
-            facets = _NO_RUN_FACETS
-        else:
-            if facets.nominalTime is not None:
-                nominal = _nominal(facets.nominalTime)
-            if facets.airflow is not None:
-                if (task := facets.airflow.task) is not None:
+        find = self._find_input
+        inputs = [find(one) for one in told.inputs] if told.inputs else []
+        find = self._find_output
+        outputs = [find(one) for one in told.outputs] if told.outputs else []
+        nominal = key = code = None
+        if (facets := run.facets) is not None:
+            if (nominal_time := facets.nominalTime) is not None:
+                nominal = _nominal(nominal_time.nominalStartTime, nominal_time.nominalEndTime)
+            if (airflow := facets.airflow) is not None:
+                if (task := airflow.task) is not None:
                     inputs += self.references.assets(task.inlets, inputs)
                     outputs += self.references.assets(task.outlets, outputs)
-                key = _partition_key(facets.airflow)
+                key = _partition_key(airflow)
             if key is None and facets.airflowDagRun is not None:
                 key = _partition_key(facets.airflowDagRun)
-        if of_job is None:
-            of_job = _NO_FACETS
-        code = _code_version(of_job.sourceCodeLocation) or _code_version(facets.sourceCodeLocation)
-        owners = () if of_job.ownership is ABSENT else self._owned(bytes(of_job.ownership))
-        kind = "OTHER" if told.eventType is None else _type(told.eventType)
-        return time, kind, run_id, known, inputs, outputs, nominal, key, code, owners
+            if facets.sourceCodeLocation is not None:
+                code = _code_version(facets.sourceCodeLocation)
+        owners: tuple[str, ...] = ()
+        if (of_job := job.facets) is not None:
+            if of_job.sourceCodeLocation is not None:
+                code = _code_version(of_job.sourceCodeLocation) or code
+            if of_job.ownership is not ABSENT:
+                owners = self._owned(bytes(of_job.ownership))
+        known = self._jobs.get((job.namespace, job.name)) or self._job(job.namespace, job.name)
+        return time, _type(told.eventType), run_id, known, inputs, outputs, nominal, key, code, owners
 
     def _job(self, namespace: str, name: str) -> JobId:
         make_room(self._jobs)
@@ -100,19 +99,12 @@ class Lines:
 
 
 @lru_cache(maxsize=64)
-def _type(word: str) -> EventType:
-    return TYPES.get(word.upper(), "OTHER")
-
-
-def _nominal(facet: Nominal) -> tuple[int, int] | None:
-    start, end = facet.nominalStartTime, facet.nominalEndTime
-    if start.__class__ is not str:
-        return None
-    return _nominal_time(start, end if end.__class__ is str else None)
+def _type(word: str | None) -> EventType:
+    return "OTHER" if word is None else TYPES.get(word.upper(), "OTHER")
 
 
 @lru_cache(maxsize=1 << 14)
-def _nominal_time(start: str, end: str | None) -> tuple[int, int] | None:
+def _nominal(start: str | None, end: str | None) -> tuple[int, int] | None:
     notes: list[str] = []
     found = nominal_time({"nominalStartTime": start, "nominalEndTime": end}, notes)
     if notes:

@@ -71,8 +71,8 @@ class Dataset(Struct, gc=False):
 
 
 class Nominal(Struct, gc=False):
-    nominalStartTime: Any = None  # noqa: N815
-    nominalEndTime: Any = None  # noqa: N815
+    nominalStartTime: str | None = None  # noqa: N815
+    nominalEndTime: str | None = None  # noqa: N815
 
 
 class DagRun(Struct, gc=False):
