@@ -9,7 +9,6 @@ from functools import partial
 from incident.archives import unreadable
 from incident.aside_actions import KINDS as ASIDE
 from incident.changeable import changeable
-from incident.archives import unreadable
 from incident.claim import drop
 from incident.context import Context
 from incident.errors import Drift, InputNeeded, UsageError
@@ -166,7 +165,6 @@ def _facts(context: Context, folder: IncidentFolder, fresh: Fresh, cells: Sequen
         surveys = looking.survey(cells, bar.advance)
         copies = {} if deleting else surveyed_copies(looking, cells)
     known = places(context, fresh.history.datasets, named_sources(context, folder))
-        unreadable=unreadable(context),
     return Facts(
         incident=folder.id,
         radius=fresh.radius,
