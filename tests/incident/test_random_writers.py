@@ -14,8 +14,8 @@ from incident.executor import interrupted, resume
 from incident.storage.memory import MemoryStore
 from incident.storage.port import Described, Made, Marked, Removed, Told, Upload
 from runbooks.consents import Consents
-from runbooks.plan import Plan, RunJob
 from runbooks.guarantees import Guarantees
+from runbooks.plan import Plan, RunJob
 from runbooks.survey import BucketState, KeyHistory, ObjectVersion
 from tests.recovery_world import BUCKET, MS, Crash, World, cell, reached
 
