@@ -33,7 +33,8 @@ EXAMPLE = """\
 
 # [[dataset]]
 # match = "warehouse/orders"              # a dataset whose name is not its place
-# location = "s3://lake/clean/orders"
+# location = "s3://lake/clean/orders"     # or file:///data/orders, escaped as URLs are
+# copy = "s3://backup/orders"             # a kept copy in the same layout, for reverts where no versions are kept
 # format = "objects"                      # objects | iceberg | delta
 
 # [[dataset]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from incident.cli import record, recover, runbook, set_up, understand
+from incident.cli import quarantine, record, recover, runbook, set_up, understand
 from incident.cli.root import app
 
-__all__ = ["app", "record", "recover", "runbook", "set_up", "understand"]
+__all__ = ["app", "quarantine", "record", "recover", "runbook", "set_up", "understand"]

@@ -64,7 +64,7 @@ class LocalReader:
     def describe(self, bucket: str, key: str, version_id: str | None = None) -> Described:
         history = self.history(bucket, key)
         if history is None or version_id not in {None, history.top.version_id}:
-            raise ObjectMissing(f"there is no such file: /{key}")
+            raise ObjectMissing(f"there is no such file: /{key}", "plan again")
         top = history.top
         return Described(bucket, key, top.version_id, top.etag, top.size, top.last_modified)
 
@@ -79,7 +79,7 @@ class LocalReader:
                 while block := file.read(BLOCK):
                     yield block
         except FileNotFoundError as error:
-            raise ObjectMissing(f"there is no such file: /{key}") from error
+            raise ObjectMissing(f"there is no such file: /{key}", "plan again") from error
         except OSError as error:
             raise _unread(key, error) from error
 

@@ -50,4 +50,21 @@ def test_an_incident_is_recovered_undone_and_recovered_again(scene: tuple[PlainL
     now = lake.contents()
     assert now[f"clean/orders/dt={BAD}/part-0.txt"] == f"v2 shop/orders dt={BAD}"
     assert incident.ok("verify")["ok"]
+    held = incident.ok("quarantine", "list")["quarantine"]
+    assert [(one["objects"], one["needed"]) for one in held] == [(1, True)] * 5
+    code, envelope = incident("quarantine", "expire", again, "--confirm", again)
+    assert (code, envelope["problems"][0]["code"]) == (2, "open")
     incident.ok("close")
+    before = lake.contents()
+    code, envelope = incident("quarantine", "expire", again)
+    assert (code, envelope["problems"][0]["hint"]) == (3, f"--confirm {again}")
+    assert incident("quarantine", "expire", again, "--confirm", plan)[0] == 2
+    assert len(lake.kept()) == 5, "nothing goes unless its name was typed"
+    assert incident.ok("quarantine", "expire", again, "--confirm", again)["removed"] == 2
+    assert len(lake.kept()) == 3
+    assert incident.ok("quarantine", "expire", "--all-closed", "--confirm", "all-closed")["removed"] == 3
+    assert (lake.kept(), lake.contents()) == ({}, before)
+    assert incident.ok("quarantine", "list")["quarantine"] == []
+    kinds = [one["kind"] for one in incident.ok("timeline", "--incident", held[0]["incident"])["events"]]
+    assert kinds.count("quarantine-expired") == kinds.count("quarantine-expiring") == 3
+    assert incident.ok("timeline", "verify", "--incident", held[0]["incident"])
