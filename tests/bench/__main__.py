@@ -22,7 +22,7 @@ from typing import Any
 
 from tests.bench.rows import Options, Row
 
-BENCHES = ("startup",)
+BENCHES = ("startup", "ingest", "incremental")
 """Modules of this folder, in the order in which they run."""
 
 
