@@ -29,6 +29,7 @@ class MemoryStore:
     _made: int = 0
     _lock: threading.RLock = field(default_factory=threading.RLock)
     honours: Guarantees = EVERYTHING
+    _metadata: dict[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     # --- what a test does to it -------------------------------------------------------------------------------------------
 
@@ -65,6 +66,7 @@ class MemoryStore:
             if not kept:
                 versions[:] = [one for one in versions if one.version_id != "null"]
             versions.insert(0, replace(version, version_id=made, last_modified=self.now))
+            self._metadata.pop(_name(bucket, version.key, made), None)
             if not version.is_marker:
                 self._bytes[_name(bucket, version.key, made)] = data
             return made
@@ -113,7 +115,15 @@ class MemoryStore:
             raise ObjectMissing(f"there is no such object or version: s3://{bucket}/{key}")
         archived = found.storage_class in ARCHIVED
         return Described(
-            bucket, key, found.version_id, found.etag, found.size, found.last_modified, found.storage_class, archived=archived
+            bucket,
+            key,
+            found.version_id,
+            found.etag,
+            found.size,
+            found.last_modified,
+            found.storage_class,
+            metadata=self._metadata.get(_name(bucket, key, found.version_id), ()),
+            archived=archived,
         )
 
     def list_keys(self, bucket: str, prefix: str) -> Iterator[str]:
@@ -157,6 +167,7 @@ class MemoryStore:
         with self._lock:
             self._hold(bucket, key, over)
             made = self.put(bucket, key, data, like.storage_class if like is not None else "STANDARD")
+            self._metadata[_name(bucket, key, made)] = like.metadata if like is not None else ()
             return self._made_of(made, self._versions[bucket, key][0].etag, len(data))
 
     def delete_object(self, bucket: str, key: str, *, if_match: str) -> str | None:
