@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from incident.key_spool import KeySpool
 from incident.storage import open_reader
 from incident.storage.local import Unfit
 from incident.storage.port import ObjectReader
+from incident.tables.recognition import TableRoots
 from lineage.attempts import Cell
 from lineage.datasets import DatasetId
 from lineage.declarations import DatasetRule, Declarations
@@ -24,7 +25,7 @@ from runbooks.contents import Gathering
 from runbooks.facts import Place
 from runbooks.plan import Refusal
 from runbooks.survey import LOCAL, BucketState, CellSurvey, Target
-from runbooks.targets import Location, locate, location, table_format
+from runbooks.targets import Location, in_table, locate, location
 
 _AT_ONCE = 8
 Readers = Callable[[str, str], ObjectReader]
@@ -48,7 +49,10 @@ class Surveyor:
     warnings: list[str] = field(default_factory=list)
     """What is wrong with our clock, by those of the storages that were looked at, and what they make of our effects."""
     _states: dict[str, BucketState] = field(default_factory=dict)
-    _formats: dict[Location, str | None] = field(default_factory=dict)
+    _roots: TableRoots = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._roots = TableRoots(self.warnings)
 
     def survey(self, cells: Iterable[Cell], told: Callable[[], None]) -> dict[Cell, CellSurvey | Refusal]:
         """Each cell's survey, or why there is none. ``told`` is called after each."""
@@ -86,8 +90,9 @@ class Surveyor:
                 if target.bucket != LOCAL:
                     self.warnings += cautions(state, COVERING if self.deleting else COVERING | COPYING)
             root = location(cell.dataset, self.declarations)
-            if isinstance(root, Location):
-                self._table(reader, root)
+            above = self._roots.above(reader, target.bucket, target.prefix, root.prefix) if isinstance(root, Location) else None
+            if above is not None:
+                return Refusal(str(cell), in_table(above), "table-format")
         except BucketMissing as error:
             return Refusal(str(cell), error.message, "no-bucket")
         except Unfit as error:
@@ -101,29 +106,7 @@ class Surveyor:
             keys = self.spool.gather(gathering.through(reader.histories(target.bucket, target.prefix)))
         except Unfit as error:
             return Refusal(str(cell), f"{error.message}; {error.hint}", error.code)
-        root = location(cell.dataset, self.declarations)
-        form = self._formats.get(root) if isinstance(root, Location) else None
-        return CellSurvey(cell, target, self._states[target.bucket], keys, form, gathering.contents())
-
-    def _table(self, reader: ObjectReader, root: Location) -> None:
-        """Whether the root, or a folder above it, is a table's: its log lies beside the partitions, not in them."""
-        if root in self._formats:
-            return
-        self._formats[root] = None
-        for folder in _upwards(root.prefix):
-            for inner in ("_delta_log/", ".hoodie/", "metadata/"):
-                # A folder of metadata may be anybody's; a few thousand of its names tell whether it is Iceberg's.
-                names = (key for _, key in zip(range(5_000), reader.list_keys(root.bucket, folder + inner), strict=False))
-                if (form := table_format(tuple(names))) is not None:
-                    self._formats[root] = form
-                    return
-
-
-def _upwards(prefix: str) -> Iterator[str]:
-    while prefix:
-        yield prefix
-        prefix = prefix.rstrip("/").rpartition("/")[0]
-        prefix = prefix + "/" if prefix else ""
+        return CellSurvey(cell, target, self._states[target.bucket], keys, contents=gathering.contents())
 
 
 def surveyor(context: Context, room: Path, *, deleting: bool) -> Surveyor:

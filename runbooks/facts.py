@@ -15,7 +15,7 @@ from runbooks.plan import DataAction, Phase, Plan, PlannedCell, Refusal
 from runbooks.plan_lines import Keep
 from runbooks.survey import COMPLETION, BucketState, CellSurvey, ObjectVersion, PointerSurvey, Target
 from runbooks.table_survey import TableSurvey
-from runbooks.targets import inside
+from runbooks.targets import in_table, inside
 
 T = TypeVar("T")
 
@@ -137,7 +137,7 @@ def surveyed(reached: ReachedCell, facts: Facts, taken: Sequence[tuple[Cell, Tar
         return survey
     form = survey.table_format or contents_of(survey).form
     if form is not None:
-        return Refusal(name, f"belongs to a table of format {form}; its files are never touched one by one", "table-format")
+        return Refusal(name, in_table(form), "table-format")
     if survey.bucket.mfa_delete:
         return Refusal(name, f"{survey.target.bucket} has MFA delete: we could not take back what we do", "mfa-delete")
     for place in facts.places:

@@ -119,13 +119,25 @@ def inside(outer: Target, bucket: str, prefix: str) -> bool:
     return bucket == outer.bucket and (prefix if prefix.endswith("/") else prefix + "/").startswith(outer.prefix)
 
 
+_ICEBERG = re.compile(r"(?:^|/)metadata/(?:version-hint\.text|snap-[^/]*\.avro|[^/]*\.metadata\.json(?:\.gz)?)$")
+
+
 def table_format(keys: Iterable[str]) -> str | None:
     """The table format that files with these keys betray, or None."""
     for key in keys:
-        if "/_delta_log/" in f"/{key}":
+        path = f"/{key}"
+        if "/_delta_log/" in path:
             return "delta"
-        if "/.hoodie/" in f"/{key}":
+        if "/.hoodie/" in path:
             return "hudi"
-        if key.endswith(".metadata.json") and re.search(r"(^|/)metadata/[^/]*$", key):
+        if "/_lakefs/" in path:
+            return "lakefs"
+        if "metadata/" in key and _ICEBERG.search(key):
             return "iceberg"
     return None
+
+
+def in_table(form: str) -> str:
+    """Why files of a table are left alone, whatever the configuration says; and what helps where we know the format."""
+    why = f"belongs to a table of format {form}; its files are never touched one by one"
+    return f'{why}; declare format = "{form}" in its [[dataset]]' if form in {"iceberg", "delta"} else why
