@@ -21,7 +21,6 @@ from incident.report import Report
         ("backfill", "--writers-stopped"),
         ("undo", "purge-1", "--before", "2026-11-01"),
         ("undo", "purge-1", "--max-objects", "1"),
-        ("undo", "purge-1", "--writers-stopped"),
     ],
 )
 def test_an_option_without_a_meaning_is_refused_by_name(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
