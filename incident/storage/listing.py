@@ -92,6 +92,9 @@ def _decoded(key: str, encoded: bool) -> str:
 
 def _entry(is_marker: bool, fields: dict[str, str], encoded: bool) -> Entry:
     key = _decoded(fields["Key"], encoded)
+    if not encoded and "\n" in key:
+        # Every kind of line break looks like this one once XML was read, so that it may be another key's name.
+        raise ValueError(f"the server does not encode keys, and the name of {key!r} holds a line break")
     version = ObjectVersion(
         key=key,
         version_id=fields.get("VersionId") or "null",
