@@ -8,13 +8,14 @@ A cell for which nothing had to be done is complete when its plan was finished.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from incident.journal import JournalState, read_journal, whole
 from lineage.effects import Effect
-from lineage.timestamps import AFTER
-from runbooks.plan import Plan, PlannedCell, RunJob, SwapPointer
+from lineage.timestamps import AFTER, BEFORE
+from runbooks.plan import Plan, PlannedCell
 
 
 class PlanFolder(Protocol):
@@ -45,34 +46,36 @@ def _of_plan(plan: Plan, state: JournalState) -> Iterator[Effect]:
     if plan.phase == "backfill":
         return  # the jobs it runs emit lineage of their own
     kind: Literal["revert", "purge", "undo"] = plan.phase
-    by_cell: dict[str, list[int]] = {}
-    for index, action in enumerate(plan.actions):
-        if not isinstance(action, RunJob | SwapPointer):
-            by_cell.setdefault(action.cell, []).append(index)
+    by_cell = plan.indices(without={"run-job", "swap-pointer"})
     for cell in plan.cells:
-        indices = by_cell.get(str(cell), [])
-        if (effect := _of_cell(plan, kind, cell, indices, state)) is not None:
+        if (effect := _of_cell(plan, kind, cell, by_cell.get(str(cell), []), state)) is not None:
             yield effect
 
 
 def _of_cell(
-    plan: Plan, kind: Literal["revert", "purge", "undo"], cell: PlannedCell, indices: list[int], state: JournalState
+    plan: Plan, kind: Literal["revert", "purge", "undo"], cell: PlannedCell, stretches: list[range], state: JournalState
 ) -> Effect | None:
+    """The effect on one cell. A plan may have a million actions: only numbers are looked at, one after another."""
     if cell.leaves == "pointer":
         return None  # only what serves was changed: its data is what it was, and as bad
-    begun = [state.first_intent[index] for index in indices if index in state.first_intent]
-    if not begun and (indices or state.ended is None):
+    status = state.outcomes.status
+    begun, last = AFTER, BEFORE
+    settled = done = True
+    for index in chain.from_iterable(stretches):
+        begun = min(begun, state.first_intent.get(index, AFTER))
+        settled = settled and index in state.settled_at and index not in state.doubtful
+        done = done and status(index) == "done"
+        last = max(last, state.settled_at.get(index, BEFORE))
+    if begun == AFTER and (stretches or state.ended is None):
         return None  # nothing was sent for this cell
-    settled = all(index in state.outcomes and index not in state.doubtful for index in indices)
-    done = settled and all(state.outcomes[index].status == "done" for index in indices)
     ended = state.ended or 0
     return Effect(
         plan_id=plan.id,
         kind=kind,
         cell=cell.cell,
-        start=min(begun, default=ended),
-        end=max((state.settled_at[index] for index in indices), default=ended) if settled else AFTER,
-        complete=done and not cell.partial and state.ended is not None and str(cell) not in state.strays,
+        start=ended if begun == AFTER else begun,
+        end=(last if stretches else ended) if settled else AFTER,
+        complete=settled and done and not cell.partial and state.ended is not None and str(cell) not in state.strays,
         leaves=cell.leaves,
         undoes=plan.target,
     )

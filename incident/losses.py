@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import chain
 
 from incident.effects import effects
 from incident.home import IncidentFolder
-from incident.journal import read_journal
+from incident.journal import JournalState, read_journal
 from incident.radius import Fresh
 from lineage.attempts import Cell
 from lineage.effects import Effect
 from lineage.history import History
 from runbooks.aside import planned_identity
+from runbooks.facts import Again
 from runbooks.missing import Made, Missing, missing_cells, standing_effects
-from runbooks.plan import ChangeTable, CopyVersion, Plan, PutMarker, RunJob, SetAside
+from runbooks.plan import Action, ChangeTable, CopyVersion, Plan, PutMarker, RunJob, SetAside
 from runbooks.survey import Target
 from runbooks.table_places import whereabouts
+
+_JOURNALS = 2
+"""Journals kept at a time: plans are gone through one after another."""
+
+States = Callable[[str], JournalState]
+"""A plan's journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +43,29 @@ class BadVersion:
         return Target(self.bucket, self.key).url if self.bucket else self.key
 
 
-Covered = tuple[str, str]
-"""A key, and the version id of the delete marker that we put on it or of what that marker covered. What lies above came later."""
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """A key that a purge covered: the version id of our delete marker, and of what it covered. What lies above came later."""
+
+    key: str
+    marker: str
+    beneath: str
 
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """``covered``: what each purge did to each cell, by plan and cell.
+    """``bad``: can be gone through more than once, cell by cell; nobody holds them. ``covered``: what a purge (by its plan) did to
+    a cell (by its name), in the same way.
     ``standing``: the effects of ours that still hold. ``urls``: where each cell lies, "" where nobody can say.
     ``expected_empty``: cells that somebody said are rightly empty, with the reason.
     """
 
     missing: tuple[Missing, ...]
     standing: tuple[Effect, ...]
-    bad: tuple[BadVersion, ...]
+    bad: Iterable[BadVersion]
     urls: Mapping[str, str]
     expected_empty: Mapping[str, str]
-    covered: Mapping[tuple[str, str], frozenset[Covered]]
+    covered: Callable[[str, str], Iterable[Covered]]
 
 
 def losses(folder: IncidentFolder, fresh: Fresh) -> Losses:
@@ -63,13 +78,14 @@ def losses(folder: IncidentFolder, fresh: Fresh) -> Losses:
     empty = expected_empty(folder)
     missing = [one for one in missing_cells(ours, fresh.history.attempts, made, tainted) if str(one) not in empty]
     standing = standing_effects(ours)
+    states = lru_cache(maxsize=_JOURNALS)(lambda plan_id: read_journal(folder.journal_dir, plan_id))
     return Losses(
         tuple(missing),
         standing,
-        tuple(_bad(folder, plans, {(effect.plan_id, effect.cell) for effect in standing}, fresh.history)),
+        Again(lambda: _bad(plans, states, {(effect.plan_id, effect.cell) for effect in standing}, fresh.history)),
         _urls(plans, [*(one.cell for one in missing), *(one.cell for one in standing)], fresh.history),
         empty,
-        _covered(folder, plans, fresh.history),
+        lambda plan_id, cell: Again(lambda: _covered(plans, states, plan_id, cell, fresh.history)),
     )
 
 
@@ -90,37 +106,45 @@ def _made(folder: IncidentFolder, plan: Plan) -> Iterator[Made]:
             yield from (Made(cell, state.first_intent[index]) for cell in action.cells)
 
 
-def _bad(folder: IncidentFolder, plans: list[Plan], standing: set[tuple[str, Cell]], history: History) -> Iterator[BadVersion]:
+def _bad(plans: list[Plan], states: States, standing: set[tuple[str, Cell]], history: History) -> Iterator[BadVersion]:
     find = history.identities.find
     for plan in plans:
-        state = read_journal(folder.journal_dir, plan.id)
         cells = {str(cell): replace(cell.cell, dataset=find(cell.cell.dataset)) for cell in plan.cells}
-        for index, action in enumerate(plan.actions):
-            cell = None if isinstance(action, RunJob) else cells.get(action.cell)
-            if cell is None or index not in state.outcomes or (plan.id, cell) not in standing:
+        for name, stretches in plan.indices().items():
+            cell = cells.get(name)
+            if cell is None or (plan.id, cell) not in standing:
                 continue
-            if isinstance(action, ChangeTable) and action.requires.etag:
-                yield BadVersion(str(cell), "", action.table, action.requires.etag, action.requires.etag)
-            if isinstance(action, SetAside):
-                yield BadVersion(str(cell), action.bucket, action.key, planned_identity(action), action.requires.etag)
-            if isinstance(action, PutMarker | CopyVersion) and not action.requires.is_marker:
-                yield BadVersion(str(cell), action.bucket, action.key, action.requires.version_id, action.requires.etag)
+            outcomes, shown = states(plan.id).outcomes, str(cell)
+            for index in chain.from_iterable(stretches):
+                if outcomes.status(index) is not None and (version := _taken(plan.actions[index])) is not None:
+                    yield BadVersion(shown, *version)
 
 
-def _covered(folder: IncidentFolder, plans: list[Plan], history: History) -> dict[tuple[str, str], frozenset[Covered]]:
+def _taken(action: Action) -> tuple[str, str, str, str] | None:
+    """What an action took away for being bad: bucket, key, version id and ETag."""
+    match action:
+        case ChangeTable() if action.requires.etag:
+            return "", action.table, action.requires.etag, action.requires.etag
+        case SetAside():
+            return action.bucket, action.key, planned_identity(action), action.requires.etag
+        case PutMarker() | CopyVersion() if not action.requires.is_marker:
+            return action.bucket, action.key, action.requires.version_id, action.requires.etag
+    return None
+
+
+def _covered(plans: list[Plan], states: States, plan_id: str, cell: str, history: History) -> Iterator[Covered]:
     find = history.identities.find
-    found: dict[tuple[str, str], set[Covered]] = {}
     for plan in plans:
-        if plan.phase != "purge":
+        if plan.id != plan_id or plan.phase != "purge":
             continue
-        state = read_journal(folder.journal_dir, plan.id)
-        cells = {str(cell): str(replace(cell.cell, dataset=find(cell.cell.dataset))) for cell in plan.cells}
-        for index, action in enumerate(plan.actions):
-            outcome = state.outcomes.get(index)
+        outcomes = states(plan_id).outcomes
+        names = [str(one) for one in plan.cells if str(replace(one.cell, dataset=find(one.cell.dataset))) == cell]
+        indices = plan.indices()
+        for index in chain.from_iterable(stretch for name in names for stretch in indices.get(name, ())):
+            action = plan.actions[index]
+            outcome = outcomes.get(index) if isinstance(action, PutMarker) else None
             if isinstance(action, PutMarker) and outcome is not None and outcome.status == "done" and outcome.version_id:
-                pairs = {(action.key, outcome.version_id), (action.key, action.requires.version_id)}
-                found.setdefault((plan.id, cells.get(action.cell, action.cell)), set()).update(pairs)
-    return {cell: frozenset(pairs) for cell, pairs in found.items()}
+                yield Covered(action.key, outcome.version_id, action.requires.version_id)
 
 
 def _urls(plans: list[Plan], cells: list[Cell], history: History) -> dict[str, str]:

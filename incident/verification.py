@@ -5,7 +5,7 @@ Each check is ok, warn (a person should look) or fail (something tainted is left
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -15,17 +15,16 @@ from incident.errors import ConfigError
 from incident.executor import interrupted, unsettled
 from incident.home import IncidentFolder
 from incident.journal import read_journal
+from incident.key_spool import KeySpool
 from incident.language import plural
-from incident.losses import Losses
-from incident.outputs import Newest, Outputs, place
+from incident.losses import BadVersion, Losses
+from incident.outputs import Newest, Outputs
 from incident.storage.local import Unfit
 from lineage.blast_radius import BlastRadius
 from lineage.effects import Effect
 from lineage.timestamps import AFTER
 from runbooks.aside import identity
-from runbooks.plan import RunJob
-from runbooks.survey import KeyHistory, ObjectVersion
-from runbooks.table_survey import TablePlace
+from runbooks.survey import KeyHistory, ObjectVersion, finder
 
 _TOLD = 10
 _LOOKING = 16
@@ -58,15 +57,16 @@ def verification(evidence: Evidence) -> Iterator[Check]:
 # --- storage -------------------------------------------------------------------------------------------------------------
 
 
-Found = Mapping[str, list[KeyHistory] | str]
+Found = Mapping[str, Sequence[KeyHistory] | str]
 
 
 def _look(evidence: Evidence) -> Found:
     """For each cell that we changed its keys, or why they cannot be looked at; each place is listed once."""
+    spool = KeySpool(evidence.folder.room)
 
-    def look(cell: str) -> list[KeyHistory] | str:
+    def look(cell: str) -> Sequence[KeyHistory] | str:
         try:
-            return list(evidence.outputs.histories(evidence.losses.urls.get(cell, "")))
+            return spool.gather(evidence.outputs.histories(evidence.losses.urls.get(cell, "")))
         except (ConfigError, Unfit) as error:
             return error.message
 
@@ -99,26 +99,39 @@ def _purged_are_back(evidence: Evidence, found: Found) -> Check:
     )
 
 
-def _not_back(effect: Effect, keys: list[KeyHistory] | str, evidence: Evidence) -> str:
+def _not_back(effect: Effect, keys: Sequence[KeyHistory] | str, evidence: Evidence) -> str:
     """Why a purged cell is not back; empty when it is. No clock of ours is asked: what lies above our marker came later."""
     if isinstance(keys, str):
         return f"cannot be looked at: {keys}"
     if effect.end >= AFTER:
         return "is only half purged"
-    current = [one for one in keys if one.current is not None]
-    if not current:
+    others = sum(one.current is not None for one in keys)
+    if not others:
         return "has no objects"
-    covered = evidence.losses.covered.get((effect.plan_id, str(effect.cell)), frozenset())
-    if any((one.key, version.version_id) in covered for one in current for version in one.versions[1:]):
-        return ""
-    names = {key for key, _ in covered}
-    others = [one for one in current if one.key not in names]
+    find = finder(keys)
+    laid, at_that_moment = 0, set[str]()
+    covered = evidence.losses.covered(effect.plan_id, str(effect.cell))
+    for one in covered:
+        now = find(one.key)
+        versions = now.versions if now is not None else ()
+        others -= now is not None and now.current is not None
+        for at, version in enumerate(versions):
+            if version.version_id not in {one.marker, one.beneath}:
+                continue
+            if at and not versions[0].is_marker:
+                return ""
+            if version.last_modified >= laid:
+                at_that_moment = at_that_moment if version.last_modified == laid else set()
+                at_that_moment.add(version.version_id)
+                laid = version.last_modified
     if effect.complete and others:
         return ""  # when the purge ended, nothing was current there
-    laid = [version for one in keys for version in one.versions if (one.key, version.version_id) in covered]
-    last = Newest(max((version.last_modified for version in laid), default=0), frozenset(one.version_id for one in laid))
-    back = laid and any(one.current is not None and last.precedes(one.current) for one in others)
-    return "" if back else "has only objects from before the purge"
+    last = Newest(laid, frozenset(at_that_moment))
+    newer = sum(one.current is not None and last.precedes(one.current) for one in keys)
+    for one in covered:
+        now = find(one.key)
+        newer -= now is not None and now.current is not None and last.precedes(now.current)
+    return "" if at_that_moment and newer > 0 else "has only objects from before the purge"
 
 
 def _reverts(evidence: Evidence) -> list[Effect]:
@@ -126,17 +139,17 @@ def _reverts(evidence: Evidence) -> list[Effect]:
 
 
 def _no_bad_version_is_current(evidence: Evidence, found: Found) -> Check:
-    current = _current_by_key(evidence, found)
-    bad = [
-        f"{one.url} version {one.version_id} ({one.cell})"
-        for one in evidence.losses.bad
-        if (now := current.get((one.bucket, one.key))) is not None and identity(now) == one.version_id
-    ]
+    versions = 0
+    bad = []
+    for one, now in _bad_now(evidence, found):
+        versions += 1
+        if now is not None and identity(now) == one.version_id:
+            bad.append(f"{one.url} version {one.version_id} ({one.cell})")
     blind = [f"{cell}: {objects}" for cell, objects in found.items() if isinstance(objects, str)]
     return _verdict(
         "no bad version is current",
         bad + blind,
-        f"none of {plural(len(evidence.losses.bad), 'bad version')} is current",
+        f"none of {plural(versions, 'bad version')} is current",
         f"{plural(len(bad) + len(blind), 'bad version')} are current again, or cannot be looked at",
         "incident purge",
     )
@@ -144,11 +157,10 @@ def _no_bad_version_is_current(evidence: Evidence, found: Found) -> Check:
 
 def _nothing_is_as_it_was(evidence: Evidence, found: Found) -> Check:
     """Byte for byte the bad data under a new version id: perhaps the fix was not deployed; perhaps that file was never wrong."""
-    current = _current_by_key(evidence, found)
     same = [
         f"{one.url} ({one.cell})"
-        for one in evidence.losses.bad
-        if (now := current.get((one.bucket, one.key))) is not None and identity(now) != one.version_id and now.etag == one.etag
+        for one, now in _bad_now(evidence, found)
+        if now is not None and identity(now) != one.version_id and now.etag == one.etag
     ]
     return _verdict(
         "no object is as it was",
@@ -160,19 +172,16 @@ def _nothing_is_as_it_was(evidence: Evidence, found: Found) -> Check:
     )
 
 
-def _current_by_key(evidence: Evidence, found: Found) -> dict[tuple[str, str], ObjectVersion]:
-    return {
-        (_bucket(evidence.losses.urls[cell]), one.key): one.current
-        for cell, keys in found.items()
-        if not isinstance(keys, str)
-        for one in keys
-        if one.current is not None
-    }
-
-
-def _bucket(url: str) -> str:
-    """The bucket of a cell; none where it is in a table."""
-    return "" if TablePlace.parse(url) is not None else place(url)[0]
+def _bad_now(evidence: Evidence, found: Found) -> Iterator[tuple[BadVersion, ObjectVersion | None]]:
+    """Each bad version with what is current at its key now."""
+    of: str | None = None
+    find: Callable[[str], KeyHistory | None] = dict[str, KeyHistory]().get
+    for one in evidence.losses.bad:
+        if one.cell != of:
+            keys = found.get(one.cell, ())
+            of, find = one.cell, finder(() if isinstance(keys, str) else keys)
+        now = find(one.key)
+        yield one, now.current if now is not None else None
 
 
 def _reverted_are_made_again(evidence: Evidence) -> Check:
@@ -223,7 +232,7 @@ def _nothing_is_unfinished(folder: IncidentFolder) -> Check:
         plan = folder.load_plan(plan_id)
         if plan_id in begun:
             left.append(f"{plan_id} was begun and is not finished")
-        elif any(isinstance(action, RunJob) for action in plan.actions):
+        elif plan.phase == "backfill":
             # A failed run counts by the cell that it did not make; a later backfill may have made it.
             doubtful = read_journal(folder.journal_dir, plan_id).doubtful
             left += [f"{plan_id} has {plural(len(doubtful), 'run')} in doubt"] if doubtful else []

@@ -7,7 +7,7 @@ Every action carries what must still be true before it acts (``requires``) and s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
@@ -173,12 +173,13 @@ class Plan:
         """Bytes of the objects that the plan touches."""
         return sum(one.bytes for one in self.stretches)
 
-    def indices(self) -> dict[str, list[range]]:
-        """Where the actions of each cell are, by its name, in order."""
+    def indices(self, without: Collection[str] = ()) -> dict[str, list[range]]:
+        """Where the actions of each cell are, by its name, in order; ``without`` those of some kinds."""
         found: dict[str, list[range]] = {}
         start = 0
         for one in self.stretches:
-            found.setdefault(one.cell, []).append(range(start, start + one.count))
+            if one.op not in without:
+                found.setdefault(one.cell, []).append(range(start, start + one.count))
             start += one.count
         return found
 

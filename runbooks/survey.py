@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -107,6 +107,12 @@ def rest(histories: Iterable[KeyHistory]) -> str:
     for history in histories:
         found.add(history)
     return str(found)
+
+
+def finder(keys: Sequence[KeyHistory]) -> Callable[[str], KeyHistory | None]:
+    """Finds the history of a key. Keys that lie on disk know how; of others an index is made."""
+    find: Callable[[str], KeyHistory | None] | None = getattr(keys, "find", None)
+    return find if find is not None else {one.key: one for one in keys}.get
 
 
 @dataclass(frozen=True, slots=True)

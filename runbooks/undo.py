@@ -7,14 +7,13 @@ so that it is refused unless named.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from runbooks.aside_undo import Keepings, Takings
 from runbooks.consents import Consents, names
 from runbooks.plan import (
-    Action,
     BringBack,
     ChangeTable,
     CopyVersion,
@@ -30,10 +29,12 @@ from runbooks.plan import (
     SwapPointer,
     place_of,
 )
-from runbooks.survey import BucketState, KeyHistory, rest
+from runbooks.plan_lines import Keep
+from runbooks.survey import BucketState, KeyHistory, Rest, finder
 
 _VERSIONED = (PutMarker, CopyVersion, RemoveMarkers, RemoveOwn)
 _ASIDE = (SetAside, BringBack)
+_UNDOABLE = (PutMarker, CopyVersion, RemoveMarkers, *_ASIDE, SwapPointer, ChangeTable)
 Current = Mapping[str, Sequence[KeyHistory]]
 """A planned cell's name → all keys under its place now."""
 
@@ -48,11 +49,12 @@ def plan_undo(
     previous: str | None,
     places: Mapping[str, Requirement] | None = None,
     keepings: Keepings | None = None,
+    keep: Keep = tuple,
 ) -> Plan:
     """The inverse of what ``target`` did. Pure; nothing it did not record as done is touched.
 
     ``done``: what each done action made, by index. ``places``: what pointers and tables are at now, by ``place_of``.
-    ``keepings``: for cells without versions.
+    ``keepings``: for cells without versions. ``keep``: where the actions go, one after another.
 
     A job may write under names of its own. So each cell is looked at as a whole: what lies there and was not there when the
     plan was made counts as written again, like an object that we acted on and that changed.
@@ -62,77 +64,153 @@ def plan_undo(
     if target.phase not in {"revert", "purge"}:
         refusals.append(Refusal(target.id, f"a {target.phase} cannot be undone", "empty"))
     stuck = {state.bucket for state in buckets if state.versioning != "Enabled"}
-    by_cell: dict[str, list[tuple[DataAction, DataAction | None]]] = {}
-    now = {(name, history.key): history for name, histories in current.items() for history in histories}
-    what_was_done = _done(target, done)
-    takings = Takings(target, ((one, made) for _, one, made in what_was_done if isinstance(one, _ASIDE)), keepings or {})
-    for _, action, made in reversed(what_was_done):
-        if isinstance(action, _ASIDE):
-            inverse: DataAction | None = takings.inverse(action, made, now.get((action.cell, action.key)))
-        else:
-            inverse = _inverse(action, made, now, places or {})
-        by_cell.setdefault(action.cell, []).append((action, inverse))
+    walk = _Walk(target, done, current, places or {}, keepings or {})
     cells: list[PlannedCell] = []
-    actions: list[DataAction] = []
+    used: set[str] = set()
     for cell in reversed(target.cells):
-        pairs = by_cell.get(str(cell), [])
-        inverses = [inverse for _, inverse in pairs if inverse is not None]
-        again = len(pairs) - len(inverses)
-        known = _keys(target.actions, str(cell))
-        strays = rest(one for one in current.get(str(cell), ()) if one.key not in known) != cell.rest
-        if any(isinstance(action, _VERSIONED) and action.bucket in stuck for action, _ in pairs):
+        found = walk.look(cell)
+        if found.buckets & stuck:
             refusals.append(Refusal(str(cell), "the versioning of its bucket is not Enabled any more", "unversioned"))
             continue
-        if (stop := takings.refusal(str(cell), inverses, consents)) is not None:
+        if (stop := walk.takings.refusal(str(cell), list(found.kinds.values()), consents)) is not None:
             refusals.append(stop)
             continue
-        if pairs and not inverses:
-            warnings.append(f"{cell} changed since, all {again} objects of it; it stays as it is")
+        if found.done and not found.inverses:
+            warnings.append(f"{cell} changed since, all {found.done} objects of it; it stays as it is")
             continue
-        if pairs and (again or strays):
-            changed = f"{again} of {len(pairs)} objects" if again else "objects that the plan did not know of"
+        again, strays = found.done - found.inverses, found.known != cell.rest
+        if found.done and (again or strays):
+            changed = f"{again} of {found.done} objects" if again else "objects that the plan did not know of"
             why = f"{changed} changed since; undoing the rest would mix two generations"
             if not any(names(text, cell.cell) for text in consents.include):
                 refusals.append(Refusal(str(cell), f"{why} (to go on: --include '{cell}')", "rewritten"))
                 continue
             warnings.append(f"{cell}: {why} (included by name)")
-        actions += inverses
-        unfinished = len(pairs) < sum(not _foreign(action, cell) for action in target.actions)
-        left = _keys(inverses, str(cell))
-        beside = rest(one for one in current.get(str(cell), ()) if one.key not in left)
-        planned = _planned(cell, [action for action, _ in pairs], partial=bool(again) or strays or unfinished)
-        cells.append(replace(planned, rest=beside))
+        partial = bool(again) or strays or found.done < found.planned
+        cells.append(replace(_planned(cell, found, partial=partial), rest=found.beside))
+        used |= {getattr(one, "bucket", "") for one in found.kinds.values()} | found.places
     return Plan(
         incident=target.incident,
         phase="undo",
         revision=target.revision,
-        actions=tuple(actions),
+        actions=keep(inverse for cell in cells for inverse in walk.inverses(cell)),
         cells=tuple(cells),
         previous=previous,
         target=target.id,
-        buckets=tuple(
-            sorted(state.terms for state in buckets if any(getattr(action, "bucket", None) == state.bucket for action in actions))
-        ),
+        buckets=tuple(sorted({state.terms for state in buckets if state.bucket in used})),
         refused=tuple(refusals),
         warnings=tuple(warnings),
     )
 
 
-def _keys(actions: Sequence[Action], cell: str) -> set[str]:
-    """The keys that the actions of a cell are on."""
-    return {action.key for action in actions if isinstance(action, (*_VERSIONED, *_ASIDE)) and action.cell == cell}
+@dataclass(slots=True)
+class _Found:
+    """What a look at one cell gave, added up. ``planned`` and ``done``: how many actions there are and were done.
+
+    ``inverses``: how many of them can be taken back, ``kinds`` one of each of their kinds, ``places`` their buckets.
+    ``buckets``: where versions were made. ``known`` and ``beside``: the fingerprints of what lies beside the plan's keys, and
+    beside those that are taken back. ``data``: how many of the done ones changed data, ``absent`` where nothing was before.
+    """
+
+    planned: int = 0
+    done: int = 0
+    inverses: int = 0
+    data: int = 0
+    absent: int = 0
+    known: str = ""
+    beside: str = ""
+    buckets: set[str] = field(default_factory=set)
+    places: set[str] = field(default_factory=set)
+    kinds: dict[type[DataAction], DataAction] = field(default_factory=dict)
 
 
-def _done(target: Plan, done: Mapping[int, str | None]) -> list[tuple[int, DataAction, str | None]]:
-    undoable = (PutMarker, CopyVersion, RemoveMarkers, *_ASIDE, SwapPointer, ChangeTable)
-    return [(at, action, done[at]) for at, action in enumerate(target.actions) if at in done and isinstance(action, undoable)]
+class _Once:
+    """Takes keys away from a fingerprint, each once: without versions a plan may set a key aside and bring another object there."""
+
+    def __init__(self, rest: Rest) -> None:
+        self._rest, self._twice = rest, set[str]()
+
+    def remove(self, action: DataAction, now: KeyHistory) -> None:
+        if isinstance(action, _ASIDE):
+            if now.key in self._twice:
+                return
+            self._twice.add(now.key)
+        self._rest.remove(now)
 
 
-def _inverse(
-    action: DataAction, made: str | None, keys: Mapping[tuple[str, str], KeyHistory], places: Mapping[str, Requirement]
-) -> DataAction | None:
+class _Walk:
+    """Goes through a plan backwards, a cell at a time and as often as needed; holds neither its actions nor the keys."""
+
+    def __init__(
+        self,
+        target: Plan,
+        done: Mapping[int, str | None],
+        current: Current,
+        places: Mapping[str, Requirement],
+        keepings: Keepings,
+    ) -> None:
+        self._target, self._done, self._current, self._places = target, done, current, places
+        self._indices = target.indices()
+        cells = target.cells if any(one.op == "bring-back" for one in target.stretches) else ()
+        aside = ((one, made) for cell in cells for one, made in self._pairs(str(cell)) if isinstance(one, _ASIDE))
+        self.takings = Takings(target, aside, keepings)
+
+    def _pairs(self, cell: str) -> Iterator[tuple[DataAction, str | None]]:
+        """The done actions of a cell, last first, each with what it made."""
+        for stretch in reversed(self._indices.get(cell, [])):
+            for index in reversed(stretch):
+                action = self._target.actions[index]
+                if index in self._done and isinstance(action, _UNDOABLE):
+                    yield action, self._done[index]
+
+    def _inverses(self, cell: str) -> Iterator[tuple[DataAction, DataAction | None, KeyHistory | None]]:
+        """Each done action with its inverse, None where there is none, and what lies at its key now."""
+        find = finder(self._current.get(cell, ()))
+        for action, made in self._pairs(cell):
+            now = find(action.key) if isinstance(action, (*_VERSIONED, *_ASIDE)) else None
+            if isinstance(action, _ASIDE):
+                yield action, self.takings.inverse(action, made, now), now
+            else:
+                yield action, _inverse(action, made, now, self._places), now
+
+    def inverses(self, cell: PlannedCell) -> Iterator[DataAction]:
+        return (inverse for _, inverse, _ in self._inverses(str(cell)) if inverse is not None)
+
+    def look(self, cell: PlannedCell) -> _Found:
+        """What can be taken back in a cell, and what lies there besides."""
+        found = _Found()
+        known, beside = Rest(), Rest()
+        histories = self._current.get(str(cell), ())
+        for history in histories:
+            known.add(history)
+            beside.add(history)
+        find = finder(histories)
+        away, back = _Once(known), _Once(beside)
+        for stretch in self._indices.get(str(cell), []):
+            found.planned += len(stretch)
+            for index in stretch:
+                action = self._target.actions[index]
+                if isinstance(action, (*_VERSIONED, *_ASIDE)) and (now := find(action.key)) is not None:
+                    away.remove(action, now)
+        for action, inverse, now in self._inverses(str(cell)):
+            found.done += 1
+            if isinstance(action, _VERSIONED):
+                found.buckets.add(action.bucket)
+            if not isinstance(action, SwapPointer):  # they change no data
+                found.data += 1
+                found.absent += isinstance(action, BringBack) or (isinstance(action, _VERSIONED) and action.requires.is_marker)
+            if inverse is not None:
+                found.inverses += 1
+                found.kinds.setdefault(type(inverse), inverse)
+                found.places.add(getattr(inverse, "bucket", ""))
+                if now is not None:
+                    back.remove(action, now)
+        found.known, found.beside = str(known), str(beside)
+        return found
+
+
+def _inverse(action: DataAction, made: str | None, now: KeyHistory | None, places: Mapping[str, Requirement]) -> DataAction | None:
     """What takes an action back; None where ours is no longer on top, so that there is nothing of ours to see."""
-    now = keys.get((action.cell, action.key)) if isinstance(action, _VERSIONED) else None
     there = places.get(place_of(action))
     match action:
         case PutMarker() | CopyVersion():
@@ -166,20 +244,12 @@ def _inverse(
             return None
 
 
-def _foreign(action: object, cell: PlannedCell) -> bool:
-    return getattr(action, "cell", None) != str(cell)
-
-
-def _planned(cell: PlannedCell, actions: Sequence[DataAction], *, partial: bool) -> PlannedCell:
+def _planned(cell: PlannedCell, found: _Found, *, partial: bool) -> PlannedCell:
     """Where every key was absent before we acted, absence is what an undo brings back."""
     if cell.leaves == "pointer":
         return replace(cell, partial=partial)
-    actions = [action for action in actions if not isinstance(action, SwapPointer)]  # they change no data
-    versioned = [action for action in actions if isinstance(action, _VERSIONED)]
-    covered = [action for action in versioned if action.requires.is_marker]
-    came = [action for action in actions if isinstance(action, BringBack)]
-    absent = bool(actions) and cell.leaves == "data" and not cell.rest and len(covered) + len(came) == len(actions)
+    absent = bool(found.data) and cell.leaves == "data" and not cell.rest and found.absent == found.data
     leaves: Literal["nothing", "data", "pointer"] = "nothing" if absent else "data"
-    if not actions:
+    if not found.data:
         leaves = cell.leaves
     return PlannedCell(cell.namespace, cell.name, cell.partition, cell.known, leaves, cell.url, partial)
