@@ -18,6 +18,8 @@ from runbooks.plan import Plan, RunJob
 class JobRuns:
     """The runs of one plan, for the executor. ``logs``: the folder for what they print; ``say`` tells the operator what runs."""
 
+    at_once = 1
+
     def __init__(
         self,
         plan: Plan,

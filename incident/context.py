@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # read when a command asks for them, so that --help answers a
 class Progress(Protocol):
     """Something that is told how far the work is."""
 
-    def advance(self, n: int = 1) -> None: ...
+    def advance(self, n: int = 1, size: int = 0, *, earlier: bool = False) -> None: ...
 
 
 @dataclass
@@ -150,54 +150,15 @@ class Context:
                 sys.stdout.flush()
 
     @contextlib.contextmanager
-    def progress(self, description: str, total: int | None = None) -> Iterator[Progress]:
-        """How far a piece of work is: a bar on a terminal, lines with ``--events``, silent otherwise."""
-        if self.events:
-            yield _EventProgress(self, description, total)
-        elif self.quiet or not sys.stderr.isatty():
-            yield _Silent()
-        else:
-            from rich.console import Console
-            from rich.progress import Progress as Bar
+    def progress(self, description: str, total: int | None = None, size: int | None = None) -> Iterator[Progress]:
+        """How far a piece of work is: a bar on a terminal, lines with ``--events``, silent otherwise. ``size``: its bytes."""
+        from incident.progress import progress
 
-            with Bar(console=Console(stderr=True, no_color=self.no_color or None), transient=True) as bar:
-                yield _BarProgress(bar, bar.add_task(description, total=total))
+        shown = not self.quiet and sys.stderr.isatty()
+        tell = self.event if self.events else None
+        with progress(description, total, size, tell=tell, shown=shown, no_color=self.no_color) as found:
+            yield found
 
     def now(self) -> int:
         """Nanoseconds UTC; the only clock commands use."""
         return time.time_ns()
-
-
-class _Silent:
-    def advance(self, n: int = 1) -> None:
-        del n
-
-
-@dataclass
-class _BarProgress:
-    bar: Any
-    task: Any
-
-    def advance(self, n: int = 1) -> None:
-        self.bar.advance(self.task, n)
-
-
-@dataclass
-class _EventProgress:
-    """About a hundred lines a piece of work, however large it is."""
-
-    context: Context
-    description: str
-    total: int | None
-    done: int = 0
-    told: int = -1
-
-    def __post_init__(self) -> None:
-        self.advance(0)
-
-    def advance(self, n: int = 1) -> None:
-        self.done += n
-        step = max(1, (self.total or 0) // 100)
-        if self.told < 0 or self.done - self.told >= step or self.done == self.total:
-            self.told = self.done
-            self.context.event("progress", description=self.description, done=self.done, total=self.total)

@@ -2,22 +2,28 @@
 
 Order, so that a crash leaves too much said and never too little: timeline "apply-started" → journal begin → per chunk intent,
 effect, outcome → journal end → timeline "applied" (for an undo "undone"). Nothing happens if the first two cannot be written.
+Several chunks may be in flight (see ``steps``); each keeps that order for itself.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from incident.errors import DRIFTED, FAILED, OK, Drift, IncidentError, InputNeeded, Interrupted
+from incident import approvals
+from incident.applied import Applied, applied
+from incident.errors import Drift, IncidentError, InputNeeded, Interrupted
 from incident.journal import Journal, JournalState, read_journal, whole
+from incident.steps import Step, walk
 from lineage.timestamps import SECOND
-from runbooks.plan import Plan, RunJob, place_of
+from runbooks.plan import Plan
+
+__all__ = ["APPLIED", "Applied", "Execution", "apply", "interrupted", "last_applied", "require_settled", "resume", "unsettled"]
 
 APPLIED = ("applied", "undone")
 """The kinds of timeline records that end an apply; the last one's plan is what a new plan must build on."""
@@ -26,8 +32,12 @@ APPLIED = ("applied", "undone")
 class Performer(Protocol):
     """Knows how to do the actions of one plan, a chunk at a time."""
 
-    def chunks(self, indices: Sequence[int]) -> Sequence[Sequence[int]]:
-        """The actions that are left, in chunks, in order."""
+    @property
+    def at_once(self) -> int:
+        """How many chunks may be in flight where their order allows; 1 is one after the other."""
+
+    def chunks(self, indices: Sequence[int]) -> Iterable[Sequence[int]]:
+        """The actions that are left, in chunks, in order; a ``Step`` says which of them may be in flight together."""
 
     def perform(self, chunk: Sequence[int], journal: Journal) -> None:
         """Do one chunk: write the intent to the journal, act, write the outcomes."""
@@ -37,9 +47,9 @@ class Performer(Protocol):
 
 
 class Ticker(Protocol):
-    """Something that shows progress."""
+    """Something that shows progress: actions done, and their bytes where they have any. ``earlier``: by an earlier try."""
 
-    def advance(self, n: int = 1) -> None: ...
+    def advance(self, n: int = 1, size: int = 0, *, earlier: bool = False) -> None: ...
 
 
 class Folder(Protocol):
@@ -54,64 +64,53 @@ class Folder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
-    """What came of an apply: actions by outcome, over all its tries; ``seconds`` of this one."""
+class Execution:
+    """All that an apply or a resume of one plan needs. ``clock`` in ns UTC.
 
-    plan_id: str
-    done: int
-    failed: int
-    drifted: int
-    unknown: int
-    objects: int
-    bytes: int
-    seconds: float
-    already: bool = False
-    notes: tuple[tuple[str, str], ...] = ()
-    """What was not done, by name, and why."""
-    strays: int = 0
-    """Cells that hold what was written since the plan under other names."""
+    ``approvals``: so many people other than ``actor`` must have consented to this very plan.
+    """
+
+    folder: Folder
+    plan: Plan
+    performer: Performer
+    clock: Callable[[], int]
+    actor: Mapping[str, Any]
+    progress: Ticker | None = None
+    approvals: int = 0
 
     @property
-    def exit_code(self) -> int:
-        if self.already:
-            return OK
-        return FAILED if self.failed or self.unknown else DRIFTED if self.drifted or self.strays else OK
-
-    def to_json(self) -> dict[str, Any]:
-        """The apply data of the contract."""
-        counts = {"done": self.done, "failed": self.failed, "drifted": self.drifted, "unknown": self.unknown}
-        rest = {"objects": self.objects, "bytes": self.bytes, "seconds": self.seconds, "already_applied": self.already}
-        return {"plan_id": self.plan_id, **counts, **rest}
+    def goes_on(self) -> str:
+        """The command that finishes it."""
+        return f"incident resume --incident {self.folder.id}"
 
 
-def apply(
-    folder: Folder,
-    plan: Plan,
-    performer: Performer,
-    *,
-    clock: Callable[[], int],
-    actor: Mapping[str, Any],
-    progress: Ticker | None = None,
-) -> Applied:
+def apply(run: Execution) -> Applied:
     """Do a plan. A second time does nothing and says so.
 
-    Raises Drift when the plan is stale, InputNeeded when an apply was interrupted or is going on elsewhere, TimelineUnwritable
-    when nothing could be written (and then nothing was done), Interrupted after Ctrl-C.
+    Raises Drift when the plan is stale, InputNeeded when an apply was interrupted or is going on elsewhere or approvals are
+    missing, TimelineUnwritable when nothing could be written (and then nothing was done), Interrupted after Ctrl-C.
     """
-    if (already := _ready(folder, plan)) is not None:
+    if (already := _ready(run)) is not None:
         return already
-    return _run(folder, plan, performer, clock=clock, actor=actor, progress=progress, first=True)
+    return _run(run, first=True)
 
 
-def _ready(folder: Folder, plan: Plan) -> Applied | None:
+def resume(run: Execution, *, take_over: bool = False) -> Applied:
+    """Finish an interrupted apply: what is in doubt is looked at first, what failed is tried again under its conditions."""
+    _require_approvals(run)
+    return _run(run, take_over=take_over)
+
+
+def _ready(run: Execution) -> Applied | None:
     """Raises what ``apply`` raises while the plan may not begin; what to answer when it was applied before."""
+    folder, plan = run.folder, run.plan
     state = read_journal(folder.journal_dir, plan.id)
     if _told(folder, plan):
         if undo := _taken_back(folder, plan):
             raise Drift(f"{plan.id} was applied, and {undo} took it back since", f"incident {plan.phase}", code="stale")
         return Applied(plan.id, 0, 0, 0, 0, 0, 0, 0.0, already=True)
     if state.begun is not None:
-        raise InputNeeded(_where(plan, state), f"incident resume --incident {folder.id}", code="interrupted-apply")
+        raise InputNeeded(_where(plan, state), run.goes_on, code="interrupted-apply")
     require_settled(folder)
     last = last_applied(folder)
     if plan.previous != last:
@@ -119,21 +118,12 @@ def _ready(folder: Folder, plan: Plan) -> Applied | None:
         raise Drift(
             f"{plan.id} is stale: {said}", f"incident {plan.phase}" if plan.phase != "undo" else "incident status", code="stale"
         )
+    _require_approvals(run)
     return None
 
 
-def resume(
-    folder: Folder,
-    plan: Plan,
-    performer: Performer,
-    *,
-    clock: Callable[[], int],
-    actor: Mapping[str, Any],
-    progress: Ticker | None = None,
-    take_over: bool = False,
-) -> Applied:
-    """Finish an interrupted apply: what is in doubt is looked at first, what failed is tried again under its conditions."""
-    return _run(folder, plan, performer, clock=clock, actor=actor, progress=progress, take_over=take_over)
+def _require_approvals(run: Execution) -> None:
+    approvals.require(run.folder.timeline.records(), run.plan.id, run.approvals, run.actor)
 
 
 def interrupted(folder: Folder) -> list[str]:
@@ -157,7 +147,7 @@ def require_settled(folder: Folder) -> None:
 def unsettled(folder: Folder, plan: Plan) -> bool:
     """Whether an apply left actions failed or unknown, so that a resume has something to do."""
     state = read_journal(folder.journal_dir, plan.id)
-    return state.begun is not None and bool(state.unfinished(len(plan.actions)))
+    return state.begun is not None and not state.finished(len(plan.actions))
 
 
 def last_applied(folder: Folder) -> str | None:
@@ -166,78 +156,87 @@ def last_applied(folder: Folder) -> str | None:
     return found[-1] if found else None
 
 
-def _run(
-    folder: Folder,
-    plan: Plan,
-    performer: Performer,
-    *,
-    clock: Callable[[], int],
-    actor: Mapping[str, Any],
-    progress: Ticker | None,
-    take_over: bool = False,
-    first: bool = False,
-) -> Applied:
-    started = clock()
-    with Journal(folder.journal_dir, plan.id, actor, take_over=take_over) as journal:
+def _run(run: Execution, *, take_over: bool = False, first: bool = False) -> Applied:
+    folder, plan = run.folder, run.plan
+    count = len(plan.actions)
+    started = run.clock()
+    with Journal(folder.journal_dir, plan.id, run.actor, take_over=take_over) as journal:
         # Asked again now that nobody else can begin: another process may have been between our first look and the claim.
-        if first and (already := _ready(folder, plan)) is not None:
+        if first and (already := _ready(run)) is not None:
             return already
         again = journal.state.begun is not None
-        if not again or journal.state.ended is None or journal.state.unfinished(len(plan.actions)):
-            text = f"{'Resuming' if again else 'Applying'} {plan.id}: {len(plan.actions)} actions"
+        if not again or journal.state.ended is None or not journal.state.finished(count):
+            text = f"{'Resuming' if again else 'Applying'} {plan.id}: {count} actions"
             folder.timeline.append(
                 "resumed" if again else "apply-started", text, evidence={"plan_id": plan.id, "phase": plan.phase}
             )
-            journal.begin(len(plan.actions), clock())
-            _walk(folder, plan, performer, journal, progress)
-            _finish(folder, performer, journal)
-            journal.end(clock())
-        applied = _applied(plan, journal.state, round((clock() - started) / SECOND, 3))
-        evidence = {key: value for key, value in applied.to_json().items() if key != "already_applied"} | {"phase": plan.phase}
+            journal.begin(count, run.clock())
+            _walk(run, journal)
+            with _going_on(run):
+                run.performer.finish(journal)
+            journal.end(run.clock())
+        found = applied(plan, journal.state, round((run.clock() - started) / SECOND, 3))
+        evidence = {key: value for key, value in found.to_json().items() if key != "already_applied"} | {"phase": plan.phase}
         if plan.target is not None:
             evidence["target"] = plan.target
-        folder.timeline.append("undone" if plan.phase == "undo" else "applied", _sentence(plan, applied), evidence=evidence)
-    return applied
+        folder.timeline.append("undone" if plan.phase == "undo" else "applied", found.sentence(count), evidence=evidence)
+    return found
 
 
-def _walk(folder: Folder, plan: Plan, performer: Performer, journal: Journal, progress: Ticker | None) -> None:
-    left = journal.state.unfinished(len(plan.actions))
-    if progress is not None:
-        progress.advance(len(plan.actions) - len(left))
-    chunks = performer.chunks(left)
-    with _stop_between_chunks() as stop:
-        for number, chunk in enumerate(chunks):
-            if stop.is_set():
-                raise Interrupted(
-                    f"stopped before chunk {number + 1} of {len(chunks)}; what was done stays done",
-                    f"incident resume --incident {folder.id}",
-                    data=_applied(plan, journal.state, 0.0).to_json(),
+def _walk(run: Execution, journal: Journal) -> None:
+    plan, state = run.plan, journal.state
+    count = len(plan.actions)
+    left = state.unfinished(count)
+    if run.progress is not None and (before := count - len(left)):
+        run.progress.advance(before, applied(plan, state, 0.0).bytes, earlier=True)
+    begun = 0
+
+    def perform(step: Step) -> None:
+        journal.check_claim()
+        run.performer.perform(step, journal)
+
+    def ended(step: Step) -> None:
+        nonlocal begun
+        begun += len(step)
+        if run.progress is not None:
+            run.progress.advance(len(step), sum(getattr(plan.actions[index], "size", 0) for index in step))
+        if stop.is_set() and begun < len(left):
+            raise _Stopped
+
+    with _going_on(run, state), _stop_between_chunks() as stop:
+        try:
+            walk(run.performer.chunks(left), perform, ended, at_once=run.performer.at_once)
+        except _Stopped:
+            if begun < len(left):
+                message = (
+                    f"stopped with {len(left) - begun} of {count} actions not begun; what was begun was finished, and stays done"
                 )
-            journal.check_claim()
-            try:
-                performer.perform(chunk, journal)
-            except IncidentError as error:
-                error.data = {**_applied(plan, journal.state, 0.0).to_json(), **error.data}
-                goes_on = f"incident resume --incident {folder.id}"
-                error.hint = (
-                    f"{error.hint}; then: {goes_on}" if error.hint and "resume" not in error.hint else error.hint or goes_on
-                )
-                raise
-            if progress is not None:
-                progress.advance(len(chunk))
+                raise Interrupted(message, run.goes_on) from None
+        except KeyboardInterrupt:
+            journal.keep_claim()  # requests may still be under way: who follows must see this process end first
+            raise
 
 
-def _finish(folder: Folder, performer: Performer, journal: Journal) -> None:
+class _Stopped(Exception):
+    """Somebody pressed Ctrl-C, and a chunk has ended since."""
+
+
+@contextmanager
+def _going_on(run: Execution, state: JournalState | None = None) -> Iterator[None]:
+    """Errors on the way say how far it came, and how to go on."""
     try:
-        performer.finish(journal)
+        yield
     except IncidentError as error:
-        error.hint = f"{error.hint}; then: incident resume --incident {folder.id}".removeprefix("; then: ")
+        if state is not None:
+            error.data = {**applied(run.plan, state, 0.0).to_json(), **error.data}
+        if "resume" not in error.hint:
+            error.hint = f"{error.hint}; then: {run.goes_on}".removeprefix("; then: ")
         raise
 
 
 @contextmanager
 def _stop_between_chunks() -> Iterator[threading.Event]:
-    """The first Ctrl-C finishes the chunk in hand; a second one interrupts at once, which resume can cope with."""
+    """The first Ctrl-C finishes the chunks in hand; a second one interrupts at once, which resume can cope with."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -270,48 +269,3 @@ def _taken_back(folder: Folder, plan: Plan) -> str | None:
 def _where(plan: Plan, state: JournalState) -> str:
     left = len(state.unfinished(len(plan.actions)))
     return f"{plan.id} was begun and is not finished: {left} of {len(plan.actions)} actions are left"
-
-
-def _applied(plan: Plan, state: JournalState, seconds: float) -> Applied:
-    done = [action for index, action in enumerate(plan.actions) if _status(state, index) == "done"]
-    touched = [action for action in done if not isinstance(action, RunJob)]
-    notes = tuple(
-        (_name(plan, index), outcome.note) for index, outcome in sorted(state.outcomes.items()) if outcome.status != "done"
-    )
-    notes += tuple(sorted(state.strays.items()))
-    doubtful = len(state.doubtful.keys() | {index for index, one in state.outcomes.items() if one.status == "unknown"})
-    return Applied(
-        plan.id,
-        len(done),
-        sum(_status(state, index) == "failed" for index in state.outcomes),
-        sum(_status(state, index) == "drifted" for index in state.outcomes),
-        doubtful,
-        len(touched),
-        sum(action.size for action in touched),
-        seconds,
-        notes=notes,
-        strays=len(state.strays),
-    )
-
-
-def _status(state: JournalState, index: int) -> str:
-    if index in state.doubtful:
-        return "unknown"
-    return state.outcomes[index].status if index in state.outcomes else "left"
-
-
-def _name(plan: Plan, index: int) -> str:
-    action = plan.actions[index]
-    return place_of(action)
-
-
-def _sentence(plan: Plan, applied: Applied) -> str:
-    parts = [f"{applied.done} of {len(plan.actions)} actions done"]
-    parts += [
-        f"{count} {word}"
-        for count, word in ((applied.failed, "failed"), (applied.drifted, "drifted"), (applied.unknown, "unknown"))
-        if count
-    ]
-    if applied.strays:
-        parts.append(f"cells that hold what was written since the plan: {applied.strays}")
-    return f"{plan.id}: {', '.join(parts)}"

@@ -17,6 +17,7 @@ from incident import files
 from incident.context import Context
 from incident.errors import CredentialsMissing, IncidentError, StorageUnreachable
 from incident.storage import open_store
+from incident.storage.port import ObjectStore
 from lineage.datasets import DatasetId
 from lineage.timestamps import SECOND
 from runbooks.guarantees import Guarantees
@@ -48,6 +49,14 @@ class Assurance:
             self._keep(state, known)
         store.remember(bucket, known)
         return known
+
+    def recall(self, store: ObjectStore, state: BucketState) -> Guarantees | None:
+        """Make a store know what the home keeps of this bucket, asking nobody; None where it keeps nothing."""
+        known = self._kept(state)
+        if known is not None and known.versioned == (state.versioning == "Enabled"):
+            store.remember(state.bucket, known)
+            return known
+        return None
 
     def _asked(self, state: BucketState, bucket: str, prefix: str) -> Guarantees:
         rule = self.context.config.storage_for(bucket, prefix)

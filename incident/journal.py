@@ -120,9 +120,14 @@ class Journal:
     def begin(self, actions: int, at: int) -> None:
         self._append({"type": "begin", "at": render(at), "plan": self.path.stem, "actions": actions, **self._claim.owner})
 
-    def intent(self, actions: Iterable[int], at: int, before: Mapping[str, Any] | None = None) -> None:
-        """Write before acting. ``at`` in nanoseconds UTC; ``before``: what lies in the cells of a run."""
-        noted = {"before": dict(before)} if before is not None else {}
+    def intent(self, actions: Iterable[int], at: int, before: Mapping[str, Any] | None = None, *, since: int | None = None) -> None:
+        """Write before acting. ``at`` in nanoseconds UTC; ``before``: what lies in the cells of a run.
+
+        ``since``: nobody looks between this and the request; the storage's own clock shows this now, in nanoseconds UTC.
+        """
+        noted: dict[str, Any] = {"before": dict(before)} if before is not None else {}
+        if since is not None:
+            noted["since"] = render(since)
         self._append({"type": "intent", "at": render(at), "actions": ranges(actions), **noted})
 
     def made(self, versions: Mapping[int, str], at: int) -> None:

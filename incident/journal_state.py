@@ -94,12 +94,34 @@ class Outcomes(MutableMapping[int, Outcome]):
         return (index for index, one in enumerate(self._statuses) if one not in skipped)
 
 
+class Made(Mapping[int, str | None]):
+    """Index → the version that a done action made; only the done ones."""
+
+    def __init__(self, outcomes: Outcomes) -> None:
+        self._outcomes = outcomes
+
+    def __getitem__(self, index: int) -> str | None:
+        if index not in self:
+            raise KeyError(index)
+        return self._outcomes[index].version_id
+
+    def __contains__(self, index: object) -> bool:
+        return isinstance(index, int) and self._outcomes.status(index) == "done"
+
+    def __iter__(self) -> Iterator[int]:
+        return (index for index in self._outcomes if index in self)
+
+    def __len__(self) -> int:
+        return self._outcomes.count("done")
+
+
 @dataclass(slots=True)
 class JournalState:
     """All that a journal says. Times in nanoseconds UTC; actions by their index in the plan.
 
     ``doubtful`` maps the actions whose effect is not settled to the time of their first intent since the last settlement.
-    ``before``: what lay in the cells of a doubtful run before it.
+    ``before``: what lay in the cells of a doubtful run before it. ``since``: what the storage's clock showed just before a
+    doubtful request that went without a look.
     ``strays``: cells that in the end held what the plan did not know of, and what that was.
     """
 
@@ -112,6 +134,7 @@ class JournalState:
     settled_at: Numbers = field(default_factory=Numbers)
     strays: dict[str, str] = field(default_factory=dict)
     before: dict[int, dict[str, Any]] = field(default_factory=dict)
+    since: Numbers = field(default_factory=Numbers)
 
     def count(self, status: Status) -> int:
         return self.outcomes.count(status)
@@ -139,8 +162,10 @@ class JournalState:
                 self.ended = None
             case "intent":
                 self.ended = None
-                before = record.get("before")
+                before, since = record.get("before"), record.get("since")
                 actions = list(spread(record["actions"]))
+                if since is not None:
+                    self.since.add((index for index in actions if index not in self.doubtful), parse(since))
                 self.first_intent.add(actions, at)
                 self.doubtful.add(actions, at)
                 if before is not None:
@@ -164,6 +189,7 @@ class JournalState:
             self.doubtful.discard(index)
             self.made.pop(index, None)
             self.before.pop(index, None)
+            self.since.discard(index)
 
 
 def ranges(actions: Iterable[int]) -> list[list[int]]:

@@ -7,56 +7,72 @@ names. Where nobody can say whether a version is ours, it stays and is reported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
-from incident.errors import ConfigError, ObjectMissing, StorageError
+from incident.bucket_watch import BucketWatch, Recall, Seen
+from incident.cell_sweep import Span
 from incident.journal import Journal, Outcome
-from incident.object_evidence import Look, check, settle, verify
-from incident.object_requests import CHUNK, look, send
+from incident.object_chunks import KINDS, Cells, brings_completion
+from incident.object_evidence import check, settle
+from incident.object_requests import look
+from incident.object_tries import Tries, concluded
+from incident.object_workers import Workers
 from incident.outputs import place
 from incident.storage.port import ObjectStore
-from runbooks.facts import marks_completion
-from runbooks.plan import CopyVersion, ObjectAction, Plan, PlannedCell, PutMarker, RemoveMarkers, RemoveOwn, RunJob
-from runbooks.survey import KeyHistory, rest
+from runbooks.plan import CopyVersion, ObjectAction, Plan, PlannedCell, PutMarker
+from runbooks.survey import KeyHistory
 
-KINDS = (PutMarker, CopyVersion, RemoveMarkers, RemoveOwn)
-_AT_ONCE = 8
+__all__ = ["AT_ONCE", "KINDS", "ObjectActions"]
+
+AT_ONCE = 8
+"""Chunks in flight; each waits for the storage most of the time."""
+
 Stores = Callable[[str, str], ObjectStore]
 
 
-class ObjectActions:
-    """Performs the object actions of one plan. ``stores`` opens the store of a bucket and prefix; ``clock`` is in ns UTC."""
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """What one chunk is about."""
 
-    def __init__(self, plan: Plan, stores: Stores, clock: Callable[[], int], workers: int = 32) -> None:
-        self._plan, self._stores, self._clock, self._workers = plan, stores, clock, workers
-        self._acted: dict[str, set[str]] = {}
-        for action in plan.actions:
-            if isinstance(action, KINDS):
-                self._acted.setdefault(action.cell, set()).add(action.key)
+    actions: Mapping[int, ObjectAction]
+    doubtful: Sequence[int]
+    bucket: str
+    store: ObjectStore
+    journal: Journal
+    span: Span | None
+    seen: Seen
+
+
+class ObjectActions:
+    """Performs the object actions of one plan. ``stores`` opens the store of a bucket and prefix; ``clock`` is in ns UTC.
+
+    ``workers``: how many requests of one chunk are sent side by side; with 1 everything happens one after the other. Any number of
+    threads may perform chunks.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        stores: Stores,
+        clock: Callable[[], int],
+        workers: int = 24,
+        pause: Callable[[float], None] | None = None,
+        recall: Recall | None = None,
+    ) -> None:
+        self._plan, self._stores, self._clock = plan, stores, clock
+        self._cells = Cells(plan)
+        self._watch = BucketWatch(plan, recall)
+        self._workers = Workers(workers, pause)
         self._places = {str(cell): cell.url for cell in plan.cells}
 
-    def chunks(self, indices: Sequence[int]) -> list[list[int]]:
-        """At most 1,000 actions of one kind, bucket and cell, in the plan's order; completion markers by themselves.
+    def chunks(self, indices: Sequence[int]) -> Iterator[Sequence[int]]:
+        """At most 1,000 actions of one kind and cell, in the plan's order; completion markers by themselves.
 
         What is in one chunk happens in any order, and a completion marker must go before the rest and come back after it.
         """
-        found: list[list[int]] = []
-        for index in indices:
-            action = self.action(index)
-            last = self.action(found[-1][-1]) if found else None
-            fits = last and _kind(last) == _kind(action)
-            if fits and len(found[-1]) < CHUNK:
-                found[-1].append(index)
-            else:
-                found.append([index])
-        return found
-
-    def action(self, index: int) -> ObjectAction:
-        found = self._plan.actions[index]
-        if not isinstance(found, KINDS):
-            raise TypeError(f"{self._plan.id}: {found.op!r} is not an action on object versions")
-        return found
+        return self._cells.chunks(indices)
 
     def perform(self, chunk: Sequence[int], journal: Journal) -> None:
         """One chunk, its intents and outcomes journalled.
@@ -64,22 +80,50 @@ class ObjectActions:
         Raises StorageError, CredentialsMissing, ConfigError and TimelineUnwritable; what was sent by then stays in doubt in the
         journal, and performing the same chunk again settles it.
         """
-        actions = {index: self.action(index) for index in chunk}
+        actions, span = self._cells.of(chunk)
         first = actions[chunk[0]]
-        bucket, store = first.bucket, self._store(first)
+        store = self._store(first)
         doubtful = [index for index in chunk if index in journal.state.doubtful]
-        moved = self._moved(store, bucket, settling=bool(doubtful))
+        seen = self._watch.look(store, first.bucket, settling=bool(doubtful))
+        one = _Chunk(actions, doubtful, first.bucket, store, journal, span, seen)
+        if not doubtful and self._needs_no_look(first, seen):
+            self._act(one, actions, {}, since=seen.state.told)
+        else:
+            self._looked(one)
+
+    def _needs_no_look(self, first: ObjectAction, seen: Seen) -> bool:
+        """Whether the condition and the look afterwards suffice: for delete markers where the server was seen to honour the ETag.
+
+        An object that changed since the plan fails the condition and nothing happens. Only identical bytes written again pass it;
+        then the look afterwards finds another version beneath our marker, and takes the marker back by the id that the server
+        told. So after it nothing is covered but what was planned, as if we had looked before. What the look would have told in
+        addition, that whatever we find above the planned version came after it, is needed only when an answer is lost: then the
+        server's own time of just before (``told``) tells what somebody else had put there by then.
+        """
+        return (
+            isinstance(first, PutMarker)
+            and not seen.moved
+            and seen.state.told is not None
+            and _honours(first, seen)
+            and "marker-ids" in seen.state.guarantees
+        )
+
+    def _looked(self, one: _Chunk) -> None:
+        moved = one.seen.moved
         # Where nothing may be begun any more, what was begun is settled all the same: it may hide somebody's data.
-        looked_at = doubtful if moved else chunk
-        before = look(store, bucket, [actions[index].key for index in looked_at]) if looked_at else {}
-        brings = _brings_completion(first)
-        undone = self._undone(first.cell, journal) if brings else {}
+        looked_at = one.doubtful if moved else list(one.actions)
+        keys = [one.actions[index].key for index in looked_at]
+        before = look(one.store, one.bucket, keys, self._workers) if keys else {}
+        first = next(iter(one.actions.values()))
+        brings = brings_completion(first)
+        undone = self._undone(first.cell, one.journal) if brings else {}
         ready: list[int] = []
         settled: dict[int, Outcome] = {}
-        for index, action in actions.items():
+        begun = set(one.doubtful)
+        for index, action in one.actions.items():
             found = before.get(action.key)
-            verdict = self._settled(store, journal, index, action, found)
-            if verdict is None and (drift := moved or check(action, found, begun=index in doubtful)):
+            verdict = self._settled(one, index, action, found) if index in begun else None
+            if verdict is None and (drift := moved or check(action, found, begun=index in begun)):
                 verdict = Outcome("drifted", None, drift)
             if verdict is None and brings:
                 verdict = _early(action.key, undone)
@@ -87,42 +131,47 @@ class ObjectActions:
                 ready.append(index)
             else:
                 settled[index] = verdict
-        journal.outcome(settled, self._clock())
+        one.journal.outcome(settled, self._clock())
         if ready:
-            self._act(store, bucket, {index: actions[index] for index in ready}, before, journal)
+            self._act(one, {index: one.actions[index] for index in ready}, before, since=None)
+
+    def _settled(self, one: _Chunk, index: int, action: ObjectAction, found: KeyHistory | None) -> Outcome | None:
+        """What came of an earlier try; None when it certainly had no effect."""
+        state = one.journal.state
+        return concluded(one.store, action, settle(action, found, state.made.get(index), state.since.get(index)))
+
+    def _act(
+        self, one: _Chunk, actions: Mapping[int, ObjectAction], before: Mapping[str, KeyHistory], *, since: int | None
+    ) -> None:
+        one.journal.intent(actions, self._clock(), since=since)
+        repeatable = all(_honours(action, one.seen) for action in actions.values())
+        tries = Tries(one.store, one.bucket, before, one.journal, self._clock, self._workers, since, repeatable)
+        tries.through(actions, one.span)
 
     def _undone(self, cell: str, journal: Journal) -> dict[str, str]:
         """What is not done of a cell, but for its completion markers: key → status."""
-        found: dict[str, str] = {}
-        for index, action in enumerate(self._plan.actions):
-            if not isinstance(action, KINDS):
-                continue
-            outcome = journal.state.outcomes.get(index)
-            if action.cell == cell and (outcome is None or outcome.status != "done") and not marks_completion(action.key):
-                found[action.key] = outcome.status if outcome is not None else "left"
-        return found
+        outcomes, own = journal.state.outcomes, self._cells.completions(cell)
+        left = ((index, outcomes.status(index)) for index in self._cells.indices(cell))
+        keys = ((self._cells.action(index).key, status or "left") for index, status in left if status != "done")
+        return {key: status for key, status in keys if key not in own}
+
+    # --- beside the chunks ------------------------------------------------------------------------------------------------
 
     def strays(self) -> dict[str, str]:
         """Look at every cell once more: what was written since the plan under other names was not covered, nor set back.
 
         Cells without any action are this family's too, as long as they lie somewhere: nothing may have come to lie there.
         """
-        others = {action.cell for action in self._plan.actions if not isinstance(action, (*KINDS, RunJob))}
-        cells = [cell for cell in self._plan.cells if cell.url and str(cell) not in others - self._acted.keys()]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        cells = [cell for cell in self._plan.cells if self._cells.ours(cell)]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
             found = zip(cells, pool.map(self._stray, cells), strict=True)
             return {str(cell): why for cell, why in found if why}
 
     def _stray(self, cell: PlannedCell) -> str:
+        if (swept := self._cells.swept(cell)) is not None:
+            return swept.differs(cell.rest)
         bucket, prefix = place(cell.url)
-        acted = self._acted.get(str(cell), set())
-        others = [one for one in self._stores(bucket, prefix).histories(bucket, prefix) if one.key not in acted]
-        if rest(others) == cell.rest:
-            return ""
-        lying = [one.key for one in others if one.current is not None]
-        if cell.rest or not lying:
-            return "objects that the plan leaves alone were written or deleted since the plan"
-        return f"{len(lying)} objects were written there since the plan, the first {lying[0]}"
+        return self._cells.beside(cell, self._stores(bucket, prefix).histories(bucket, prefix)).differs(cell.rest)
 
     def _store(self, action: ObjectAction) -> ObjectStore:
         """The store that the cell was surveyed in; a key may be covered by a narrower [[storage]] entry."""
@@ -131,91 +180,24 @@ class ObjectActions:
 
     def moved(self) -> str:
         """Why a bucket is not what the plan relies on; empty when all are."""
-        found = (self._moved(self._store(action), action.bucket, settling=False) for action in self._one_per_place())
-        return next((why for why in found if why), "")
-
-    def _one_per_place(self) -> list[ObjectAction]:
-        found: dict[tuple[str, int], ObjectAction] = {}
-        for action in self._plan.actions:
-            if not isinstance(action, KINDS):
-                continue
-            found.setdefault((action.bucket, id(self._store(action))), action)
-        return list(found.values())
-
-    def _moved(self, store: ObjectStore, bucket: str, *, settling: bool) -> str:
-        """On a bucket whose versioning is not as planned a plain DELETE may destroy: then nothing at all is done there.
-
-        Raises ConfigError when it is not even the planned server's bucket and something is to be settled: no other can tell.
-        """
-        now = store.state(bucket)
-        known = [terms for terms in self._plan.buckets if terms.bucket == bucket]
-        if now.terms in known and now.versioning == "Enabled":
-            return ""
-        if not known:
-            return f"{bucket} is not in the plan"
-        planned = next((terms for terms in known if terms.server == now.server), known[0])
-        if now.server != planned.server:
-            why = f"the plan is for {bucket} of {planned.server or 'another server'}, and [[storage]] now leads to {now.server}"
-            if settling:
-                raise ConfigError(why, "set endpoint in [[storage]] back; then: incident resume", code="moved")
-            return why
-        return planned.difference(now.terms) or f"{bucket}: versioning is {now.versioning}"
-
-    def _settled(
-        self, store: ObjectStore, journal: Journal, index: int, action: ObjectAction, found: KeyHistory | None
-    ) -> Outcome | None:
-        """What came of an earlier try; None when there was none, or when it certainly had no effect."""
-        if index not in journal.state.doubtful:
-            return None
-        return self._concluded(store, action, settle(action, found, journal.state.made.get(index)))
-
-    def _concluded(self, store: ObjectStore, action: ObjectAction, seen: Look) -> Outcome | None:
-        if seen.take_back is None:
-            return seen.outcome
-        try:
-            store.remove_version(action.bucket, action.key, seen.take_back)
-        except ObjectMissing:
-            pass  # somebody was faster; it is gone
-        except StorageError as error:
-            return Outcome("unknown", seen.take_back, f"our version {seen.take_back} hides newer data: {error.message}")
-        return seen.outcome
-
-    def _act(
-        self,
-        store: ObjectStore,
-        bucket: str,
-        actions: Mapping[int, ObjectAction],
-        before: Mapping[str, KeyHistory],
-        journal: Journal,
-    ) -> None:
-        journal.intent(actions, self._clock())
-        made, errors = send(store, bucket, actions, before, self._workers)
-        journal.made({index: version for index, version in made.items() if version}, self._clock())
-        after = look(store, bucket, [action.key for action in actions.values()])
-        results: dict[int, Outcome] = {}
-        for index, action in actions.items():
-            found, error = after.get(action.key), errors.get(index, "")
-            if error.startswith("Unanswered") or (index not in errors and made.get(index) is None and _makes(action)):
-                # Not seen now does not mean never: the request may still be on its way.
-                outcome = self._concluded(store, action, settle(action, found, None))
-                results[index] = outcome or Outcome("unknown", None, error or "the server did not name the version it made")
-            elif error in {"PreconditionFailed", "NoSuchKey"}:
-                results[index] = Outcome("drifted", None, "it changed while the plan was applied")
-            elif error:
-                results[index] = Outcome("failed", None, error)
-            else:
-                results[index] = self._concluded(store, action, verify(action, found, made.get(index))) or Outcome("unknown")
-        journal.outcome(results, self._clock())
+        found: dict[tuple[str, int], str] = {}
+        for action in self._cells.one_per_cell():
+            store = self._store(action)
+            if (action.bucket, id(store)) not in found:
+                found[action.bucket, id(store)] = self._watch.look(store, action.bucket).moved
+        return next((why for why in found.values() if why), "")
 
 
-def _kind(action: ObjectAction) -> tuple[str, str, str, bool, bool]:
-    return action.op, action.bucket, action.cell, marks_completion(action.key), _brings_completion(action)
-
-
-def _brings_completion(action: ObjectAction) -> bool:
-    """Whether the action makes a completion marker current; an undo also takes back such that a revert had brought."""
-    gone = isinstance(action, PutMarker) or (isinstance(action, RemoveOwn) and not action.requires.is_marker)
-    return marks_completion(action.key) and not gone
+def _honours(action: ObjectAction, seen: Seen) -> bool:
+    """Whether the server was seen to honour the condition that the action's request carries."""
+    honoured = seen.state.guarantees
+    match action:
+        case PutMarker():
+            return "conditional-batch-delete" in honoured and "conditional-delete" in honoured
+        case CopyVersion():
+            return ("copy-if-absent" if action.requires.is_marker else "copy-if-match") in honoured
+        case _:
+            return False
 
 
 def _early(key: str, undone: Mapping[str, str]) -> Outcome | None:
@@ -225,7 +207,3 @@ def _early(key: str, undone: Mapping[str, str]) -> Outcome | None:
     if "drifted" in left:
         return Outcome("drifted", None, "other objects beside it changed, so that it would call complete what is not")
     return Outcome("failed", None, "other objects beside it are not back yet") if left else None
-
-
-def _makes(action: ObjectAction) -> bool:
-    return isinstance(action, PutMarker | CopyVersion)

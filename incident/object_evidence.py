@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from incident.journal import Outcome
+from lineage.timestamps import SECOND
 from runbooks.plan import CopyVersion, ObjectAction, PutMarker, RemoveMarkers, RemoveOwn
 from runbooks.survey import KeyHistory, ObjectVersion
 
@@ -23,7 +24,9 @@ class Look:
     take_back: str | None = None
 
 
-_REWRITTEN = "it was written again while the plan was applied; that stays current"
+_REWRITTEN = "written again since the plan"
+_APART = 5 * SECOND
+"""The clocks of one storage's machines may differ by so much, and it tells whole seconds."""
 
 
 def check(action: ObjectAction, found: KeyHistory | None, *, begun: bool = False) -> str:
@@ -86,12 +89,15 @@ def _stands(action: PutMarker | CopyVersion, found: KeyHistory | None, made: str
     return Look(Outcome("done", made))
 
 
-def settle(action: ObjectAction, found: KeyHistory | None, made: str | None) -> Look:
-    """Whether a request that was sent had its effect. ``made``: the id of the version that it made, if known."""
+def settle(action: ObjectAction, found: KeyHistory | None, made: str | None, since: int | None = None) -> Look:
+    """Whether a request that was sent had its effect. ``made``: the id of the version that it made, if known.
+
+    ``since``: it was sent without a look just before it, after the server's clock showed this (ns UTC).
+    """
     match action:
         case PutMarker() | CopyVersion():
             if made is None:
-                return _guess(action, found)
+                return _guess(action, found, since)
             if _place(found, made) is None and found is not None and found.top.version_id == action.requires.version_id:
                 return Look(None)
             return _stands(action, found, made)
@@ -112,12 +118,13 @@ def settle(action: ObjectAction, found: KeyHistory | None, made: str | None) -> 
             assert_never(action)
 
 
-def _guess(action: PutMarker | CopyVersion, found: KeyHistory | None) -> Look:
+def _guess(action: PutMarker | CopyVersion, found: KeyHistory | None, since: int | None) -> Look:
     """The id of what we made was lost.
 
-    We send only after seeing the planned version on top, so whatever lies above it came later: the order of the list says so,
-    and no clock is asked, ours or the server's. A version is taken for ours only directly above the planned one. A copy must
-    carry the source's ETag, so that removing it one day loses no byte.
+    We send after seeing the planned version on top, so whatever lies above it came later: the order of the list says so, and no
+    clock is asked, ours or the server's. Where only the condition stood between plan and request, the server's clock says what
+    certainly lay there before (``since``). A version is taken for ours only directly above the planned one. A copy must carry the
+    source's ETag, so that removing it one day loses no byte.
     """
     if found is None:
         return Look(Outcome("drifted", None, "the object and all its versions are gone"))
@@ -125,18 +132,20 @@ def _guess(action: PutMarker | CopyVersion, found: KeyHistory | None) -> Look:
     if found.top.version_id == planned:
         return Look(None)
     at = _place(found, planned)
-    if at is not None and _like_ours(action, found.versions[at - 1]):
+    if at is not None and _like_ours(action, found.versions[at - 1], since):
         return Look(Outcome("done", found.versions[at - 1].version_id))
     hidden = found.versions[1] if len(found.versions) > 1 else None
     if isinstance(action, CopyVersion) and _version(found, action.source_version_id) is None:
         return Look(Outcome("drifted", None, _REWRITTEN))  # whoever made the top one, it may be the last of its bytes
-    if hidden is not None and not hidden.is_marker and hidden.version_id != planned and _like_ours(action, found.top):
+    if hidden is not None and not hidden.is_marker and hidden.version_id != planned and _like_ours(action, found.top, since):
         # Somebody wrote just before our request. Rather uncover it once too often than hide it.
         return Look(Outcome("drifted", None, _REWRITTEN), take_back=found.top.version_id)
     return Look(Outcome("drifted", None, _REWRITTEN))
 
 
-def _like_ours(action: PutMarker | CopyVersion, version: ObjectVersion) -> bool:
+def _like_ours(action: PutMarker | CopyVersion, version: ObjectVersion, since: int | None) -> bool:
+    if since is not None and version.last_modified < since - _APART:
+        return False  # the server had made it before we sent anything
     if isinstance(action, PutMarker):
         return version.is_marker
     return (version.etag, version.size, version.is_marker) == (action.source_etag, action.size, False)

@@ -1,12 +1,18 @@
-"""What object actions ask of a store: the effects of one chunk, and the look at its keys before and after."""
+"""What object actions ask of a store: the effects of one chunk, and the look at its keys before and after.
+
+A per-action error is told as text: "PreconditionFailed" and "NoSuchKey" (the condition did not hold), "Throttled…" (certainly not
+performed), "Faulted…" (the server is through with the request and says that it failed; it may have been performed all the same),
+"Unanswered…" (nobody knows, and it may still be under way), anything else is final.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import assert_never
 
+from incident.cell_sweep import Span
 from incident.errors import ObjectMissing, PreconditionFailed, StorageError, StorageUnreachable
+from incident.object_workers import Workers
 from incident.storage.port import ObjectStore
 from runbooks.plan import CopyVersion, ObjectAction, PutMarker, RemoveMarkers, RemoveOwn
 from runbooks.survey import KeyHistory
@@ -15,11 +21,17 @@ CHUNK = 1_000
 Made = dict[int, str | None]
 """The version id of what we made; None where the server did not tell, or where nothing is made."""
 
+THROTTLED, FAULTED, UNANSWERED = "Throttled", "Faulted", "Unanswered"
+_SLOW = frozenset({"SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests"})
+_OWN_FAULT = frozenset({"InternalError", "ServiceUnavailable"})
+_SPARSE = 4
+"""Beyond so many times as many keys as are wanted (and a page), keys are asked for one by one instead of listed."""
+
 
 def send(
-    store: ObjectStore, bucket: str, actions: Mapping[int, ObjectAction], before: Mapping[str, KeyHistory], workers: int
+    store: ObjectStore, bucket: str, actions: Mapping[int, ObjectAction], before: Mapping[str, KeyHistory], workers: Workers
 ) -> tuple[Made, dict[int, str]]:
-    """Send the requests of one kind. A per-action error is a code, or "Unanswered…" where the effect is unknown."""
+    """Send the requests of one kind, each once."""
     made: Made = {}
     errors: dict[int, str] = {}
     match next(iter(actions.values())):
@@ -27,37 +39,50 @@ def send(
             indices = {action.key: index for index, action in actions.items()}
             etags = {action.key: action.requires.etag for action in actions.values()}
             try:
-                for one in store.put_markers(bucket, etags):
+                with workers.request():
+                    marked = store.put_markers(bucket, etags)
+                for one in marked:
                     made[indices[one.key]] = one.marker
                     if one.error:
-                        errors[indices[one.key]] = one.error
+                        errors[indices[one.key]] = classified(one.error)
             except StorageError as error:
                 errors = dict.fromkeys(actions, _said(error))
         case CopyVersion():
-            with ThreadPoolExecutor(workers) as pool:
-                answers = pool.map(lambda item: _copy(store, bucket, item[1], before[item[1].key]), actions.items())
-                for index, (version_id, error_code) in zip(actions, answers, strict=True):
-                    made[index] = version_id
-                    if error_code:
-                        errors[index] = error_code
+            answers = workers.each(lambda one: _copy(store, bucket, one, before[one.key], workers), actions.values())
+            for index, (version_id, error_code) in zip(actions, answers, strict=True):
+                made[index] = version_id
+                if error_code:
+                    errors[index] = error_code
         case RemoveMarkers() | RemoveOwn():
-            errors = _remove(store, bucket, actions)
+            errors = _remove(store, bucket, actions, workers)
         case never:
             assert_never(never)
+    workers.answered(throttled=any(error.startswith(THROTTLED) for error in errors.values()))
     return made, errors
 
 
+def classified(error: str) -> str:
+    """A per-key error of a batch, which begins with the server's code, by what it means for a second try."""
+    code, _, _ = error.removeprefix(f"{UNANSWERED}: ").partition(" ")
+    if code.rstrip(":") in _SLOW:
+        return f"{THROTTLED}: {error}"
+    return f"{FAULTED}: {error.removeprefix(f'{UNANSWERED}: ')}" if code.rstrip(":") in _OWN_FAULT else error
+
+
 def _said(error: StorageError) -> str:
-    return f"Unanswered: {error.message}" if isinstance(error, StorageUnreachable) else error.message
+    if error.code == "slow-down":
+        return f"{THROTTLED}: {error.message}"
+    return f"{UNANSWERED}: {error.message}" if isinstance(error, StorageUnreachable) else error.message
 
 
-def _copy(store: ObjectStore, bucket: str, action: ObjectAction, found: KeyHistory) -> tuple[str | None, str]:
+def _copy(store: ObjectStore, bucket: str, action: ObjectAction, found: KeyHistory, workers: Workers) -> tuple[str | None, str]:
     if not isinstance(action, CopyVersion):
         raise TypeError(f"{action.op} is not a copy")
     source = next(version for version in found.versions if version.version_id == action.source_version_id)
     over = None if action.requires.is_marker else action.requires.etag
     try:
-        return store.copy_version(source, bucket, over=over), ""
+        with workers.request():
+            return store.copy_version(source, bucket, over=over), ""
     except PreconditionFailed:
         return None, "PreconditionFailed"
     except ObjectMissing:
@@ -66,7 +91,7 @@ def _copy(store: ObjectStore, bucket: str, action: ObjectAction, found: KeyHisto
         return None, _said(error)
 
 
-def _remove(store: ObjectStore, bucket: str, actions: Mapping[int, ObjectAction]) -> dict[int, str]:
+def _remove(store: ObjectStore, bucket: str, actions: Mapping[int, ObjectAction], workers: Workers) -> dict[int, str]:
     """Remove what the actions name, newest first: a crash in between leaves a key covered, never half uncovered."""
     errors: dict[int, str] = {}
     pairs: list[tuple[int, str, str]] = []
@@ -81,31 +106,53 @@ def _remove(store: ObjectStore, bucket: str, actions: Mapping[int, ObjectAction]
     for start in range(0, len(pairs), CHUNK):
         batch = pairs[start : start + CHUNK]
         try:
-            answers = store.remove_versions(bucket, [(key, version_id) for _, key, version_id in batch])
+            with workers.request():
+                answers = store.remove_versions(bucket, [(key, version_id) for _, key, version_id in batch])
         except StorageError as error:
             errors |= dict.fromkeys((index for index, _, _ in batch), _said(error))
             continue
-        errors |= {index: one.error for (index, _, _), one in zip(batch, answers, strict=True) if one.error}
+        told = ((index, one.error) for (index, _, _), one in zip(batch, answers, strict=True))
+        errors |= {index: classified(error) for index, error in told if error}
     return errors
 
 
-def look(store: ObjectStore, bucket: str, keys: Sequence[str]) -> dict[str, KeyHistory]:
-    """The histories of these keys now: one listing over their range, then one each for any that it did not show."""
+def look(store: ObjectStore, bucket: str, keys: Sequence[str], workers: Workers, span: Span | None = None) -> dict[str, KeyHistory]:
+    """The histories of these keys now: one listing over their range, then one each for any that it did not show.
+
+    ``span``: list its whole part of a cell, and tell it of all other keys there.
+    """
     wanted = set(keys)
-    last = max(keys, key=_order).encode()
-    first = min(keys, key=_order)
-    prefix = _common_prefix(first, max(keys, key=_order))
-    # From the first on, which is then asked for by itself: a marker that is a key means the same to every server.
-    after = first if len(first) > len(prefix) else None
+    first, last = min(keys, key=_order), max(keys, key=_order)
+    if span is not None:
+        prefix, after, to_end = span.sweep.prefix, span.after, span.to_end
+        last = max(span.keys, key=_order)
+    else:
+        prefix, to_end = _common_prefix(first, last), False
+        # From the first on, which is then asked for by itself: a marker that is a key means the same to every server.
+        after = first if len(first) > len(prefix) else None
     found: dict[str, KeyHistory] = {}
+    left = len(wanted - {after})
+    whole, others = True, 0
     for history in store.histories(bucket, prefix, after):
+        if not to_end and history.key.encode() > last.encode():
+            break
         if history.key in wanted and history.key != after:
             found[history.key] = history
-        if len(found) == len(wanted - {after}) or history.key.encode() > last:
+            left -= 1
+        else:
+            others += 1
+            if span is not None and history.current is not None and history.key not in span.keys:
+                span.others.append(history)
+        if not to_end and (left == 0 if span is None else history.key == last):
             break
-    for key in wanted - found.keys():
-        if (single := store.history(bucket, key)) is not None:
-            found[key] = single
+        if others > _SPARSE * len(wanted) + CHUNK:
+            whole = False
+            break
+    missing = sorted(wanted - found.keys())
+    singles = workers.each(lambda key: store.history(bucket, key), missing)
+    found |= {single.key: single for single in singles if single is not None}
+    if span is not None:
+        span.sweep.seen(span, whole=whole)
     return found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from incident.errors import StorageUnreachable
-from incident.executor import Applied, apply, interrupted, last_applied, resume
+from incident.executor import Applied, Execution, apply, interrupted, last_applied, resume
 from incident.journal import read_journal
 from incident.object_actions import KINDS, ObjectActions
 from incident.plan_actions import PlanActions
@@ -115,13 +115,16 @@ class World:
         return plan_undo(target, done, current, states, consents=consents or Consents(), previous=last_applied(self))
 
     def apply(self, plan: Plan, store: ObjectStore | None = None) -> Applied:
-        return apply(self, plan, self.performer(plan, store), clock=lambda: self.store.now, actor={"name": "t"})
+        return apply(self.execution(plan, store))
 
     def go_on(self, plan: Plan) -> Applied:
         """What a person does after a crash: resume what was begun, else apply."""
         if plan.id in interrupted(self):
-            return resume(self, plan, self.performer(plan, None), clock=lambda: self.store.now, actor={"name": "t"})
+            return resume(self.execution(plan, None))
         return self.apply(plan)
+
+    def execution(self, plan: Plan, store: ObjectStore | None) -> Execution:
+        return Execution(self, plan, self.performer(plan, store), clock=lambda: self.store.now, actor={"name": "t"})
 
     def performer(self, plan: Plan, store: ObjectStore | None) -> PlanActions:
         objects = ObjectActions(plan, lambda _bucket, _prefix: store or self.store, lambda: self.store.now, workers=1)

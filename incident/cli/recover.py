@@ -1,4 +1,4 @@
-"""Recover: revert, fix, purge, backfill, verify, resume, undo, close. Plans are shown; ``--apply PLAN_ID`` does them."""
+"""Recover: revert, fix, purge, backfill, verify, resume, undo, approve, close. Plans are shown; ``--apply PLAN_ID`` does them."""
 
 from __future__ import annotations
 
@@ -103,6 +103,16 @@ def undo(
     from incident.commands import recover
 
     return options.told(recover.undo(context, plan_id, options))
+
+
+@command(app, "approve", HEADING)
+def approve(
+    context: Context, plan_id: Annotated[str, typer.Argument(metavar="PLAN_ID", help="The plan, by its id, as it was shown.")]
+) -> Report:
+    """Record your consent to a plan that somebody else will apply."""
+    from incident.commands import approve as module
+
+    return module.approve(context, plan_id)
 
 
 @command(app, "close", HEADING, lineage=True)

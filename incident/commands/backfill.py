@@ -11,7 +11,7 @@ from incident.backfill_runner import JobRuns
 from incident.changeable import changeable
 from incident.context import Context
 from incident.errors import INPUT_NEEDED, OK, PENDING, ConfigError, IncidentError, InputNeeded
-from incident.executor import Applied, apply, last_applied, require_settled, resume
+from incident.executor import Applied, Execution, apply, last_applied, require_settled, resume
 from incident.home import IncidentFolder
 from incident.language import plural
 from incident.orchestrators import command_of, opened
@@ -35,7 +35,7 @@ def backfill(context: Context, options: PlanOptions) -> Report:
     """
     folder = changeable(context)
     if options.apply is not None:
-        return _perform(context, folder, folder.load_plan(options.apply, "backfill"), _apply)
+        return _perform(context, folder, folder.load_plan(options.apply, "backfill"), apply)
     require_settled(folder)
     fault = fault_of(folder)
     if fault and not fault.cells and fix_of(folder) is None:
@@ -52,11 +52,7 @@ def backfill(context: Context, options: PlanOptions) -> Report:
 
 def resume_backfill(context: Context, folder: IncidentFolder, plan: Plan, take_over: bool) -> Report:
     """Finish an interrupted backfill: a run whose end nobody saw is looked for in storage, and run again where it is not there."""
-
-    def _resume(*arguments: Any, **options: Any) -> Applied:
-        return resume(*arguments, **options, take_over=take_over)
-
-    return _perform(context, folder, plan, _resume)
+    return _perform(context, folder, plan, lambda run: resume(run, take_over=take_over))
 
 
 # --- planning ------------------------------------------------------------------------------------------------------------
@@ -174,19 +170,9 @@ def _screen(plan: Plan, runs: list[RunJob]) -> RenderableType:
 # --- doing ---------------------------------------------------------------------------------------------------------------
 
 
-def _apply(*arguments: Any, **options: Any) -> Applied:
-    return apply(*arguments, **options)
-
-
-def _perform(context: Context, folder: IncidentFolder, plan: Plan, how: Callable[..., Applied]) -> Report:
+def _perform(context: Context, folder: IncidentFolder, plan: Plan, how: Callable[[Execution], Applied]) -> Report:
     from incident.tables.outputs import all_outputs
 
-    if approvals := context.config.policy.approvals:
-        raise InputNeeded(
-            f"[policy] approvals = {approvals}, and approving plans is not built yet",
-            "set approvals = 0 in incident.toml if you may",
-            code="approval",
-        )
     performer = JobRuns(
         plan,
         opened(context.config),
@@ -197,7 +183,8 @@ def _perform(context: Context, folder: IncidentFolder, plan: Plan, how: Callable
     )
     try:
         with context.progress("backfill", len(plan.actions)) as progress:
-            applied = how(folder, plan, performer, clock=context.now, actor=context.actor(), progress=progress)
+            approvals = context.config.policy.approvals
+            applied = how(Execution(folder, plan, performer, context.now, context.actor(), progress, approvals))
     except IncidentError as error:
         if error.code == "run-failed":
             # The journal knows it; whoever reads the story later wants to know it too.

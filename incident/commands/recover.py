@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
@@ -12,12 +13,13 @@ from incident.changeable import changeable
 from incident.claim import drop
 from incident.context import Context
 from incident.errors import Drift, InputNeeded, UsageError
-from incident.executor import Applied, apply, interrupted, last_applied, require_settled, unsettled
+from incident.executor import Applied, Execution, apply, interrupted, last_applied, require_settled, unsettled
 from incident.executor import resume as finish
+from incident.guarantees import Assurance
 from incident.home import IncidentFolder
 from incident.journal import read_journal
 from incident.kept_actions import ActionSpool
-from incident.object_actions import KINDS, ObjectActions
+from incident.object_actions import AT_ONCE, KINDS, ObjectActions
 from incident.outputs import place
 from incident.plan_actions import PlanActions
 from incident.plan_options import PlanOptions
@@ -39,7 +41,7 @@ from lineage.attempts import Cell
 from lineage.timestamps import parse
 from runbooks.consents import Consents
 from runbooks.facts import Facts
-from runbooks.plan import ChangeTable, Plan, PlannedCell, PutMarker, Refusal, SwapPointer
+from runbooks.plan import ChangeTable, Plan, PlannedCell, Refusal, SwapPointer
 from runbooks.purge import plan_purge
 from runbooks.revert import plan_revert
 from runbooks.survey import BucketState, KeyHistory
@@ -142,17 +144,8 @@ def resume(context: Context, take_over: bool) -> Report:
         from incident.commands.backfill import resume_backfill
 
         return resume_backfill(context, folder, plan, take_over)
-    with context.progress(plan.id, len(plan.actions)) as bar:
-        applied = finish(
-            folder,
-            plan,
-            _performer(context, plan),
-            clock=context.now,
-            actor=context.actor(),
-            progress=bar,
-            take_over=take_over,
-        )
-    return _told(folder, plan, applied)
+    with _execution(context, folder, plan, _performer(context, plan)) as run:
+        return _told(folder, plan, finish(run, take_over=take_over))
 
 
 # --- parts ---------------------------------------------------------------------------------------------------------------
@@ -228,16 +221,21 @@ def _apply(context: Context, folder: IncidentFolder, plan: Plan) -> Report:
     if fresh_start and (why := _relocated(context, plan) or performer.moved()):
         again = f"incident undo {plan.target}" if plan.target is not None else f"incident {plan.phase}"
         raise Drift(f"{plan.id} is stale: {why}; nothing was done", again, code="stale")
-    with context.progress(plan.id, len(plan.actions)) as bar:
-        applied = apply(folder, plan, performer, clock=context.now, actor=context.actor(), progress=bar)
-    return _told(folder, plan, applied)
+    with _execution(context, folder, plan, performer) as run:
+        return _told(folder, plan, apply(run))
+
+
+@contextmanager
+def _execution(context: Context, folder: IncidentFolder, plan: Plan, performer: PlanActions) -> Iterator[Execution]:
+    with context.progress(plan.id, len(plan.actions), plan.bytes) as bar:
+        yield Execution(folder, plan, performer, context.now, context.actor(), bar, context.config.policy.approvals)
 
 
 def _relocated(context: Context, plan: Plan) -> str:
     """Why the configuration no longer says what the plan was made from; empty where it does. Undoing only needs our versions."""
     if plan.phase == "undo":
         return ""
-    deleted = {action.cell for action in plan.actions if isinstance(action, PutMarker)}
+    deleted = {one.cell for one in plan.stretches if one.op == "put-marker"}
     if why := unlisted(context.config, plan):
         return why
     for cell in plan.cells:
@@ -259,11 +257,12 @@ def _told(folder: IncidentFolder, plan: Plan, applied: Applied) -> Report:
 
 
 def _performer(context: Context, plan: Plan) -> PlanActions:
-    objects = ObjectActions(plan, lambda bucket, prefix: open_store(context.config, bucket, prefix), context.now)
+    stores, recall = partial(open_store, context.config), Assurance(context).recall
+    objects = ObjectActions(plan, stores, context.now, recall=recall)
     pointers = PointerActions(plan, partial(assured, context), context.now)
     tables = TableActions(plan, partial(open_table, context.config), context.config.declarations, context.now)
     families = dict.fromkeys(KINDS, objects) | dict.fromkeys(ASIDE, aside_actions(context.config, plan, context.now))
-    return PlanActions(plan, {**families, SwapPointer: pointers, ChangeTable: tables}, context.now)
+    return PlanActions(plan, {**families, SwapPointer: pointers, ChangeTable: tables}, context.now, at_once=AT_ONCE)
 
 
 def _current(context: Context, cells: Sequence[PlannedCell]) -> tuple[Current, list[BucketState]]:

@@ -36,6 +36,7 @@ NOWHERE: dict[str, tuple[list[str], int, str | None]] = {
     "verify": ([], 2, "no-incident"),
     "resume": ([], 2, "no-incident"),
     "undo": (["purge-000000000000"], 2, "no-incident"),
+    "approve": (["purge-000000000000"], 2, "no-incident"),
     "close": ([], 2, "no-incident"),
     "note": (["seen"], 2, "no-incident"),
     "timeline": ([], 2, "no-incident"),

@@ -11,7 +11,7 @@ import pytest
 from incident.claim import Claim
 from incident.effects import effects
 from incident.errors import ConfigError, Drift, IncidentError, InputNeeded, StorageUnreachable
-from incident.executor import apply, interrupted, resume
+from incident.executor import Execution, apply, interrupted, resume
 from incident.storage.port import Marked, Told
 from runbooks.plan import CopyVersion, Plan, PutMarker, RemoveMarkers
 from runbooks.survey import BucketState, Expiry, ObjectVersion
@@ -113,7 +113,7 @@ def test_a_request_that_never_arrived_is_unknown_and_resume_sends_it_again(world
     assert (applied.done, applied.unknown, applied.exit_code) == (0, 2, 1)
     assert world.apply(plan).already
     world.store.tick()
-    again = resume(world, plan, world.performer(plan, None), clock=lambda: world.store.now, actor={})
+    again = resume(world.execution(plan, None))
     assert (again.done, again.unknown, again.exit_code) == (2, 0, 0)
 
 
@@ -128,8 +128,8 @@ def test_what_is_ours_is_told_without_any_clock(world: World, make: Callable[[Wo
 
     dying = world.performer(plan, Dying(world.store, lambda: None))
     with pytest.raises(Crash):
-        apply(world, plan, dying, clock=clock, actor={})
-    applied = resume(world, plan, world.performer(plan, None), clock=clock, actor={})
+        apply(Execution(world, plan, dying, clock=clock, actor={}))
+    applied = resume(Execution(world, plan, world.performer(plan, None), clock=clock, actor={}))
     assert (applied.done, applied.drifted, applied.unknown) == (2, 0, 0)
     assert world.apply(world.undo(plan)).exit_code == 0
     assert world.contents() == contents

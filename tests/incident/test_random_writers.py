@@ -155,7 +155,7 @@ def through(world: World, plan: Plan, busy: Busy) -> bool:
             busy.trouble = busy.rate = 0.0
         try:
             if plan.id in interrupted(world) or attempt > 0:
-                applied = resume(world, plan, world.performer(plan, busy), clock=lambda: world.store.now, actor={})
+                applied = resume(world.execution(plan, busy))
             else:
                 applied = world.apply(plan, busy)
         except (IncidentError, Crash):

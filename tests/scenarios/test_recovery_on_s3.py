@@ -214,7 +214,8 @@ def test_an_object_written_during_apply_is_left_alone_and_current(
 
     def interfering(effect: Callable[..., Any]) -> Callable[..., Any]:
         def act(*arguments: Any, **more: Any) -> Any:
-            if not written:
+            about = arguments[2] if isinstance(arguments[2], dict) else (arguments[1].key,)
+            if not written and key in about:  # other chunks are in flight beside it
                 written.append(bucket.put(key, bucket.read(key) if same else b"fresh"))
             return effect(*arguments, **more)
 
@@ -254,22 +255,23 @@ def test_it_can_be_killed_resume_finishes_it_and_undo_takes_it_back_whole(incide
     before = incident.bucket.listing()
     purge = incident.plan("purge", "--skip-refused")
     program = (
-        "import os, sys\n"
+        "import os, sys, threading\n"
         "from incident.cli.main import run\n"
         "from incident.storage.s3 import S3Store\n"
-        "whole = S3Store.put_markers\n"
+        "whole, dying_once = S3Store.put_markers, threading.Lock()\n"
         "def dying(self, bucket, etags):\n"
         "    if len(etags) == 1:\n"
         "        return whole(self, bucket, etags)\n"  # the completion marker, which goes first and alone
-        "    whole(self, bucket, dict(list(etags.items())[:3]))\n"
-        "    os._exit(9)\n"
+        "    with dying_once:\n"  # the other day's chunk may be in flight beside it, and dies with it unsent
+        "        whole(self, bucket, dict(list(etags.items())[:3]))\n"
+        "        os._exit(9)\n"
         "S3Store.put_markers = dying\n"
         "sys.exit(run(sys.argv[1:]))\n"
     )
     common = ["--home", str(incident.folder / "home"), "--config", str(incident.folder / "incident.toml")]
     ended = subprocess.run([sys.executable, "-c", program, "purge", "--apply", purge, *common], cwd=Path.cwd(), check=False)
     assert ended.returncode == 9
-    assert len(currents(incident.bucket.listing())) == len(currents(before)) - 1 - 3
+    assert len(currents(before)) - len(currents(incident.bucket.listing())) in {1 + 3, 2 + 3}
     envelope = incident("purge", "--apply", purge, code=3)
     assert envelope["next"][0].startswith("incident resume")
     data = incident("resume")["data"]
