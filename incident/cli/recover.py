@@ -15,7 +15,9 @@ from incident.report import Report
 
 HEADING = "Recover"
 OF_OBJECTS = frozenset({"max_objects", "max_bytes", "before", "writers_stopped", "pointer"})
-"""Consents to what happens to objects; a backfill runs jobs, and an undo takes back what had its consents."""
+"""Consents to what happens to objects; a backfill runs jobs, and an undo takes back what had its consents.
+
+But what an undo brings back, where no versions are kept, could cover what is written just now: that is a consent of its own."""
 
 
 @command(app, "revert", HEADING)
@@ -89,7 +91,7 @@ def resume(
     return recover.resume(context, take_over)
 
 
-@command(app, "undo", HEADING, without=OF_OBJECTS)
+@command(app, "undo", HEADING, without=OF_OBJECTS - {"writers_stopped"})
 def undo(
     context: Context,
     options: PlanOptions,
