@@ -40,7 +40,6 @@ NOWHERE: dict[str, tuple[list[str], int, str | None]] = {
     "approve": (["purge-000000000000"], 2, "no-incident"),
     "quarantine list": ([], 0, None),
     "quarantine expire": (["--all-closed"], 0, None),
-    "approve": (["purge-000000000000"], 2, "no-incident"),
     "close": ([], 2, "no-incident"),
     "note": (["seen"], 2, "no-incident"),
     "timeline": ([], 2, "no-incident"),
