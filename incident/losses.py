@@ -100,9 +100,9 @@ def expected_empty(folder: IncidentFolder) -> dict[str, str]:
 
 def _made(folder: IncidentFolder, plan: Plan) -> Iterator[Made]:
     state = read_journal(folder.journal_dir, plan.id)
-    for index, action in enumerate(plan.actions):
+    for index, action in plan.of(RunJob):
         outcome = state.outcomes.get(index)
-        if isinstance(action, RunJob) and outcome is not None and outcome.status == "done" and index not in state.doubtful:
+        if outcome is not None and outcome.status == "done" and index not in state.doubtful:
             yield from (Made(cell, state.first_intent[index]) for cell in action.cells)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from incident.errors import INPUT_NEEDED, PENDING
@@ -12,26 +13,29 @@ from incident.language import plural
 from incident.report import Problem, Report, printable
 from incident.sizes import render_size
 from lineage.timestamps import render
+from runbooks.actions import ACTIONS
 from runbooks.consents import Consents, blocking
-from runbooks.plan import Plan, RunJob, SwapPointer, place_of
+from runbooks.plan import Plan, SwapPointer, place_of
 from runbooks.pointers import shown, swaps_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 SAMPLE = 20
+NO_OBJECTS = frozenset({"run-job", "swap-pointer"})
+_OBJECTS = tuple(kind for op, kind in ACTIONS.items() if op not in NO_OBJECTS)
 
 
 def plan_data(plan: Plan, created_at: int) -> dict[str, Any]:
     """The plan data of the contract. ``created_at`` in nanoseconds UTC."""
-    objects = [action for action in plan.actions if not isinstance(action, RunJob | SwapPointer)]
     return {
         "id": plan.id,
+        "sha256": plan.sha256,
         "phase": plan.phase,
         "revision": plan.revision,
         "created_at": render(created_at),
         "actions": len(plan.actions),
-        "objects": len(objects),
+        "objects": objects_of(plan),
         "bytes": plan.bytes,
         "cells": [{"cell": str(cell), "url": cell.url, "leaves": cell.leaves} for cell in plan.cells],
         "refused": [{"what": one.what, "why": one.why, "code": one.code} for one in plan.refused],
@@ -40,8 +44,13 @@ def plan_data(plan: Plan, created_at: int) -> dict[str, Any]:
             {"pointer": one.pointer, "kind": one.kind, "old": one.old, "new": one.new, "told": one.told, "cell": one.cell}
             for one in swaps_of(plan)
         ],
-        "sample": [place_of(action) for action in objects[:SAMPLE]],
+        "sample": [place_of(action) for _, action in islice(plan.of(*_OBJECTS), SAMPLE)],
     }
+
+
+def objects_of(plan: Plan) -> int:
+    """How many objects, or parts of tables, a plan acts on; runs and pointers are none."""
+    return sum(one.count for one in plan.stretches if one.op not in NO_OBJECTS)
 
 
 def show_plan(folder: IncidentFolder, plan: Plan, consents: Consents, now: int, apply: str, *, detailed: bool = False) -> Report:
@@ -74,6 +83,7 @@ def show_plan(folder: IncidentFolder, plan: Plan, consents: Consents, now: int, 
 def _evidence(plan: Plan) -> dict[str, Any]:
     return {
         "plan_id": plan.id,
+        "sha256": plan.sha256,
         "phase": plan.phase,
         "revision": plan.revision,
         "objects": len(plan.actions),
@@ -108,11 +118,12 @@ def _screen(plan: Plan, command: str, blocked: int) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    objects = [action for action in plan.actions if not isinstance(action, RunJob | SwapPointer)]
-    counts = Counter(action.cell for action in objects)
+    counts: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
-    for action in objects:
-        sizes[action.cell] += action.size
+    for one in plan.stretches:
+        if one.op not in NO_OBJECTS:
+            counts[one.cell] += one.count
+            sizes[one.cell] += one.bytes
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("where", overflow="fold")
     table.add_column("objects", justify="right")
@@ -123,7 +134,7 @@ def _screen(plan: Plan, command: str, blocked: int) -> RenderableType:
         table.add_row(shown, str(counts[str(cell)]), render_size(sizes[str(cell)]), cell.leaves)
     parts: list[RenderableType] = []
     if plan.cells:
-        total = f"{len(objects)} objects, {render_size(plan.bytes)}, in {len(plan.cells)} cells"
+        total = f"{objects_of(plan)} objects, {render_size(plan.bytes)}, in {len(plan.cells)} cells"
         parts += [Text(f"Plan {plan.id}: {total}", style="bold"), table]
     else:
         parts.append(Text(f"Nothing to {plan.phase}.", style="bold"))

@@ -67,7 +67,7 @@ class PointerActions:
 
     def moved(self) -> str:
         """Why a pointer's bucket is not what the plan relies on; empty when all are."""
-        actions = [action for action in self._plan.actions if isinstance(action, SwapPointer)]
+        actions = [action for _, action in self._plan.of(SwapPointer)]
         return next((why for action in actions if (why := self._moved(action, self._open(action)))), "")
 
     def _moved(self, action: SwapPointer, pointer: Pointer) -> str:
@@ -83,8 +83,8 @@ class PointerActions:
     def strays(self) -> dict[str, str]:
         """Pointers that do not hold what the plan gave them: somebody swapped them again."""
         found = {}
-        for index, action in enumerate(self._plan.actions):
-            if isinstance(action, SwapPointer) and index not in self._changed:
+        for index, action in self._plan.of(SwapPointer):
+            if index not in self._changed:
                 now = self._open(action).now()
                 if now.value != action.new:
                     found[action.cell] = f"{action.pointer} holds {shown(now.value)}, the plan says {shown(action.new)}"

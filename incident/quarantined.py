@@ -54,8 +54,8 @@ def copies(incident: IncidentFolder, plan: Plan) -> Iterator[Copy]:
     if not any(stretch.op == "set-aside" for stretch in plan.stretches):
         return
     state = read_journal(incident.journal_dir, plan.id)
-    for index, action in enumerate(plan.actions):
-        if isinstance(action, SetAside) and (outcome := state.outcomes.get(index)) is not None and outcome.version_id:
+    for index, action in plan.of(SetAside):
+        if (outcome := state.outcomes.get(index)) is not None and outcome.version_id:
             url = kept_at(action.to, plan.incident, plan.id, action.bucket, action.key)
             since = state.settled_at.get(index, 0)
             yield Copy(Target(action.bucket, action.key).url, url, action.cell, outcome.version_id, action.size, since)

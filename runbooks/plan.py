@@ -7,14 +7,15 @@ Every action carries what must still be true before it acts (``requires``) and s
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from typing import Literal, Self, TypeVar, cast
 
 from lineage.attempts import Cell
 from lineage.datasets import DatasetId
 from lineage.partitions import parse_partition
 from runbooks.actions import (
+    ACTIONS,
     Action,
     AsideAction,
     BringBack,
@@ -55,6 +56,8 @@ __all__ = [
     "SwapPointer",
     "place_of",
 ]
+
+A = TypeVar("A", bound=Action)
 
 Phase = Literal["revert", "purge", "backfill", "undo"]
 
@@ -182,6 +185,15 @@ class Plan:
                 found.setdefault(one.cell, []).append(range(start, start + one.count))
             start += one.count
         return found
+
+    def of(self, *kinds: type[A]) -> Iterator[tuple[int, A]]:
+        """The actions of some kinds, each with its index, in order. No other action is looked at."""
+        ops = {op for op, kind in ACTIONS.items() if kind in kinds}
+        start = 0
+        for one in self.stretches:
+            for index in range(start, start + one.count) if one.op in ops else ():
+                yield index, cast("A", self.actions[index])
+            start += one.count
 
     def named(self, sha256: str, summary: Summary) -> Self:
         """The same plan under the hash and with the summary that it was saved with."""

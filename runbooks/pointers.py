@@ -128,10 +128,8 @@ def swap_action(planned: PlannedCell, swap: Swap, consents: Consents) -> SwapPoi
 
 
 def swaps_of(plan: Plan) -> list[SwapPointer]:
-    """The swaps of a plan; a plan without any is not gone through."""
-    if not any(one.op == "swap-pointer" for one in plan.stretches):
-        return []
-    return [action for action in plan.actions if isinstance(action, SwapPointer)]
+    """The swaps of a plan."""
+    return [action for _, action in plan.of(SwapPointer)]
 
 
 def shown(value: str | None) -> str:

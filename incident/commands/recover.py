@@ -18,7 +18,9 @@ from incident.executor import resume as finish
 from incident.guarantees import Assurance
 from incident.home import IncidentFolder
 from incident.journal import read_journal
+from incident.journal_state import Made
 from incident.kept_actions import ActionSpool
+from incident.key_spool import KeySpool
 from incident.object_actions import AT_ONCE, KINDS, ObjectActions
 from incident.outputs import place
 from incident.plan_actions import PlanActions
@@ -82,7 +84,10 @@ def purge(context: Context, options: PlanOptions) -> Report:
     cells = [one.cell for one in fresh.radius.dirty()]
     facts = _facts(context, folder, fresh, cells, deleting=True)
     facts = with_tables(context, fresh, facts, cells, consents, reverting=False)
-    return _shown(context, folder, plan_purge(facts, consents), consents, options)
+    serving = [one.cell for one in fresh.radius.dirty() if one.serving]
+    facts = replace(facts, pointers=survey_pointers(context, fresh, serving, consents))
+    plan = plan_purge(facts, consents, context.config.declarations.skew)
+    return _shown(context, folder, plan, consents, options)
 
 
 def undo(context: Context, plan_id: str | None, options: PlanOptions) -> Report:
@@ -104,14 +109,13 @@ def undo(context: Context, plan_id: str | None, options: PlanOptions) -> Report:
     if plan_id in interrupted(folder) or state.doubtful:
         raise InputNeeded(f"{plan_id} is not finished; what it did is not certain yet", "incident resume", code="interrupted-apply")
     require_settled(folder)
-    done = {index: outcome.version_id for index, outcome in state.outcomes.items() if outcome.status == "done"}
     consents = _consents(context, options)
-    current, buckets = _current(context, target.cells)
+    current, buckets = _current(context, target.cells, KeySpool(folder.room))
     pointers, beside = pointers_now(context, target)
     tables = tables_now(target, partial(open_table, context.config), context.config.declarations)
     plan = plan_undo(
         target,
-        done,
+        Made(state.outcomes),
         current,
         [*buckets, *beside],
         consents=consents,
@@ -120,6 +124,7 @@ def undo(context: Context, plan_id: str | None, options: PlanOptions) -> Report:
         keepings=keepings_now(
             context.config, target, buckets, lambda: places(context, fresh_radius(context, folder).history.datasets)
         ),
+        keep=ActionSpool(folder.room),
     )
     return _shown(context, folder, _with(plan, _home_warning(context)), consents, options)
 
@@ -261,11 +266,11 @@ def _performer(context: Context, plan: Plan) -> PlanActions:
     objects = ObjectActions(plan, stores, context.now, recall=recall)
     pointers = PointerActions(plan, partial(assured, context), context.now)
     tables = TableActions(plan, partial(open_table, context.config), context.config.declarations, context.now)
-    families = dict.fromkeys(KINDS, objects) | dict.fromkeys(ASIDE, aside_actions(context.config, plan, context.now))
+    families = dict.fromkeys(KINDS, objects) | dict.fromkeys(ASIDE, aside_actions(context.config, plan, context.now, recall))
     return PlanActions(plan, {**families, SwapPointer: pointers, ChangeTable: tables}, context.now, at_once=AT_ONCE)
 
 
-def _current(context: Context, cells: Sequence[PlannedCell]) -> tuple[Current, list[BucketState]]:
+def _current(context: Context, cells: Sequence[PlannedCell], spool: KeySpool) -> tuple[Current, list[BucketState]]:
     found: dict[str, Sequence[KeyHistory]] = {}
     states: dict[tuple[str, str], BucketState] = {}
     with context.progress("survey", len(cells)) as bar:
@@ -276,6 +281,6 @@ def _current(context: Context, cells: Sequence[PlannedCell]) -> tuple[Current, l
             reader = open_reader(context.config, bucket, prefix)
             state = reader.state(bucket)
             states[bucket, state.server] = state
-            found[str(cell)] = tuple(reader.histories(bucket, prefix))
+            found[str(cell)] = spool.gather(reader.histories(bucket, prefix))
             bar.advance()
     return found, list(states.values())

@@ -120,7 +120,7 @@ class TableActions:
         return self._tables(_place(action))
 
     def _changes(self) -> list[ChangeTable]:
-        return [one for one in self._plan.actions if isinstance(one, ChangeTable)]
+        return [one for _, one in self._plan.of(ChangeTable)]
 
     def _one_per_table(self) -> list[ChangeTable]:
         return list({(_table(one), one.uuid, one.change): one for one in self._changes()}.values())
@@ -221,7 +221,7 @@ def tables_now(plan: Plan, tables: Tables, declarations: Declarations) -> dict[s
     """What the table cells of a plan hold now, by their places: the version of the table, and the fingerprint of the cell."""
     found: dict[str, Requirement] = {}
     datasets = {str(cell): cell.cell.dataset for cell in plan.cells}
-    changes = [one for one in plan.actions if isinstance(one, ChangeTable)]
+    changes = [one for _, one in plan.of(ChangeTable)]
     for name in sorted({_table(one) for one in changes}):
         here = {one.table: one for one in changes if _table(one) == name}
         table = tables(_place(next(iter(here.values()))))
