@@ -62,7 +62,7 @@ def serving(table: Table) -> ServingRule:
 def _check_pointer(table: Table, pointer: str, kind: str | None) -> None:
     if not _URLS.match(pointer):
         raise table.error("pointer", f"{pointer!r} is neither s3://bucket/key, file:///path nor glue://database/table")
-    if kind == "json" and not pointer.rpartition("#")[2].strip("/"):
+    if kind == "json" and not pointer.partition("#")[2].strip("/"):
         raise table.error("pointer", f"{pointer!r} names no field", 'for example "s3://lake/serving/current.json#version"')
     if (kind == "glue") != pointer.startswith("glue://") and kind is not None:
         raise table.error("kind", f"{kind!r} does not go with {pointer!r}")

@@ -14,12 +14,16 @@ from runbooks.consents import Consents, included
 from runbooks.contents import contents_of
 from runbooks.facts import Again, Draft, Facts, asked, assembled, marks_completion, questions, surveyed
 from runbooks.plan import Plan, PlannedCell, PutMarker, Refusal, Requirement
+from runbooks.serving import still_served
 from runbooks.survey import CellSurvey, Target
 from runbooks.tables import purged_tables
 
 
-def plan_purge(facts: Facts, consents: Consents) -> Plan:
-    """The purge of the TAINTED cells, and of the SUSPECT ones named by --include. CLEANED cells are left alone."""
+def plan_purge(facts: Facts, consents: Consents, skew: int = 0) -> Plan:
+    """The purge of the TAINTED cells, and of the SUSPECT ones named by --include. CLEANED cells are left alone.
+
+    ``skew`` in nanoseconds.
+    """
     chosen, refused = included(facts.radius.cells, consents)
     refusals = list(refused)
     warnings = list(facts.warnings)
@@ -55,7 +59,7 @@ def plan_purge(facts: Facts, consents: Consents) -> Plan:
             warnings += kept_warnings(survey, keeping, consents)
         warnings += [f"{doubt.what}: {doubt.why} (included by name)" for doubt in doubts]
         if reached.serving and contents_of(survey).objects:
-            warnings.append(f"{reached.cell} serves and was not reverted: its readers will find nothing until it is made again")
+            warnings += still_served(reached.cell, facts, consents, skew)
         taken.append((reached.cell, survey.target))
         drafts.append(draft)
     return assembled("purge", facts, [*drafts, *tables.drafts], consents, refused=refusals, warnings=warnings)

@@ -13,7 +13,7 @@ from lineage.attempts import Cell
 from runbooks.consents import Consents
 from runbooks.facts import Draft, Facts, asked, uncertainties
 from runbooks.plan import PlannedCell, Refusal
-from runbooks.pointers import Swap, doubts, moments, served, swap_action
+from runbooks.pointers import Elsewhere, Swap, decide, doubts, moments, served, swap_action
 
 
 @dataclass(slots=True)
@@ -39,6 +39,21 @@ class AtPointers:
             named = planned.get(cell) or PlannedCell.of(cell, "pointer")
             found.append(Draft(named, (swap_action(named, swap, self.consents),), swap.survey.bucket))
         return found, unmet
+
+
+def still_served(cell: Cell, facts: Facts, consents: Consents, skew: int) -> list[str]:
+    """What readers of a serving cell will miss when it is purged: nothing, where its pointers name something else."""
+    surveys = facts.pointers.get(cell)
+    if not surveys:
+        return [f"{cell} serves and was not reverted: its readers will find nothing until it is made again"]
+    since = moments(facts.radius.dirty(), skew, consents.before)
+    found = []
+    for survey in surveys:
+        if isinstance(survey, Refusal):
+            found.append(f"{cell}: whether it serves cannot be told: {survey.why}")
+        elif not isinstance(decide(cell, survey, since), Elsewhere):
+            found.append(f"{survey.pointer} still names {cell}: its readers will find nothing; incident revert first")
+    return found
 
 
 def at_pointers(facts: Facts, chosen: Collection[Cell], consents: Consents, skew: int) -> AtPointers:
