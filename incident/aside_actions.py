@@ -8,23 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
+from incident.aside_files import AsideFiles
+from incident.aside_objects import AsideObjects
+from incident.bucket_watch import Recall
 from incident.errors import ConfigError, StorageError, StorageUnreachable
 from incident.journal import Journal, Outcome
 from incident.outputs import place
-from incident.storage.port import ObjectReader
-from runbooks.actions import BringBack, SetAside
+from incident.storage.port import ObjectReader, ObjectStore
+from runbooks.actions import ACTIONS, AsideAction, BringBack, SetAside
 from runbooks.facts import marks_completion
-from runbooks.plan import Plan, PlannedCell, RunJob
-from runbooks.survey import LOCAL, Rest
+from runbooks.plan import Plan, PlannedCell
+from runbooks.survey import LOCAL, BucketState, Rest
 
 KINDS = (SetAside, BringBack)
+_OPS = frozenset({"set-aside", "bring-back"})
 CHUNK = 1_000
 CHUNK_BYTES = 16 * 1024**3
 """What Ctrl-C waits for at most, unless a single object is larger."""
 
-AsideAction = SetAside | BringBack
 Readers = Callable[[str, str], ObjectReader]
 T = TypeVar("T")
 
@@ -49,13 +53,30 @@ class Hand(Protocol):
 
 
 class AsideActions:
-    """Performs the actions of one plan. ``hands``: for local files, and for buckets; ``clock`` in ns UTC."""
+    """Performs the actions of one plan. ``hands``: for local files, and for buckets; ``clock`` in ns UTC.
+
+    ``readers`` open a bucket and prefix to look at, ``stores`` what an action is done with. ``recall`` makes a store know what was
+    found out of its server before.
+    """
 
     def __init__(
-        self, plan: Plan, readers: Readers, hands: Callable[[str], Hand], clock: Callable[[], int], workers: int = 16
+        self,
+        plan: Plan,
+        readers: Readers,
+        stores: Callable[[AsideAction], ObjectStore],
+        clock: Callable[[], int],
+        workers: int = 16,
+        recall: Recall | None = None,
     ) -> None:
-        self._plan, self._readers, self._hands, self._clock, self._workers = plan, readers, hands, clock, workers
+        self._plan, self._readers, self._stores, self._clock = plan, readers, stores, clock
+        self._workers, self._recall = workers, recall
         self._places = {str(cell): cell.url for cell in plan.cells}
+        self._cells = plan.indices(without=ACTIONS.keys() - _OPS)
+        self.states: dict[str, BucketState] = {}
+        """Buckets as they were seen before the chunk in hand."""
+        files = AsideFiles(plan.incident, plan.id)
+        objects = AsideObjects(plan.incident, plan.id, stores, lambda bucket: self.states[bucket])
+        self._hands: Callable[[str], Hand] = lambda bucket: files if bucket == LOCAL else objects
 
     def action(self, index: int) -> AsideAction:
         found = self._plan.actions[index]
@@ -142,16 +163,16 @@ class AsideActions:
     def moved(self) -> str:
         """Why a bucket is not what the plan relies on; empty when all are."""
         firsts: dict[str, AsideAction] = {}
-        for action in self._plan.actions:
-            if isinstance(action, KINDS):
-                firsts.setdefault(action.bucket, action)
+        for ranges in self._cells.values():
+            first = self.action(ranges[0].start)
+            firsts.setdefault(first.bucket, first)
         return next((why for first in firsts.values() if (why := self._moved(first, settling=False))), "")
 
     def _moved(self, action: AsideAction, *, settling: bool) -> str:
         """Raises ConfigError when it is not even the planned server's bucket and something is to be settled: no other can tell."""
         if action.bucket == LOCAL:
             return ""
-        now = self._reader(action).state(action.bucket)
+        now = self._look(action)
         known = [terms for terms in self._plan.buckets if terms.bucket == action.bucket]
         if not known:
             return f"{action.bucket} is not in the plan"
@@ -163,26 +184,35 @@ class AsideActions:
             return why
         return planned.difference(now.terms)
 
+    def _look(self, action: AsideAction) -> BucketState:
+        store = self._stores(action)
+        now = store.state(action.bucket)
+        if action.bucket not in self.states and self._recall is not None and (known := self._recall(store, now)) is not None:
+            now = replace(now, guarantees=known)
+        self.states[action.bucket] = now
+        return now
+
     def strays(self) -> dict[str, str]:
         """Look at every cell once more: what was written since the plan under other names was not set aside.
 
         Local cells without any action are this family's too. And a program may have written on into a file that we moved.
         """
-        acted: dict[str, set[str]] = {}
-        others: set[str] = set()
+        others = self._plan.indices().keys()
         found: dict[str, str] = {}
-        for action in self._plan.actions:
-            if isinstance(action, KINDS):
-                acted.setdefault(action.cell, set()).add(action.key)
-                if isinstance(action, SetAside) and (why := self._hands(action.bucket).changed(action)):
-                    found.setdefault(action.cell, why)
-            elif not isinstance(action, RunJob):
-                others.add(action.cell)
         for cell in self._plan.cells:
             name = str(cell)
-            if name in acted or (name not in others and cell.url.startswith(LOCAL)):
-                why = found.get(name) or self._stray(cell, acted.get(name, set()))
-                found |= {name: why} if why else {}
+            ours = self._cells.get(name, ())
+            if not ours and (name in others or not cell.url.startswith(LOCAL)):
+                continue
+            acted: set[str] = set()
+            why = ""
+            for action in (self.action(index) for within in ours for index in within):
+                acted.add(action.key)
+                if isinstance(action, SetAside):
+                    changed = self._hands(action.bucket).changed(action)
+                    why = why or changed
+            if why := why or self._stray(cell, acted):
+                found[name] = why
         return found
 
     def _stray(self, cell: PlannedCell, acted: set[str]) -> str:
@@ -198,10 +228,6 @@ class AsideActions:
             return "objects that the plan leaves alone were written or deleted since the plan"
         return f"{count} objects were written there since the plan, the first {first}"
 
-    def _reader(self, action: AsideAction) -> ObjectReader:
-        """As the cell was surveyed; a key may be covered by a narrower [[storage]] entry."""
-        return self._readers(action.bucket, self.prefix(action))
-
     def prefix(self, action: AsideAction) -> str:
         """The cell's prefix, which decides which [[storage]] entry is meant."""
         url = self._places.get(action.cell, "")
@@ -212,10 +238,11 @@ class AsideActions:
         if not isinstance(action, BringBack) or not marks_completion(action.key):
             return ""
         folder = action.key.rpartition("/")[0] + "/"
-        for index, other in enumerate(self._plan.actions):
-            beside = isinstance(other, KINDS) and other.cell == action.cell and other.key.startswith(folder)
-            if beside and isinstance(other, BringBack) and not marks_completion(other.key):
-                outcome = journal.state.outcomes.get(index)
-                if outcome is None or outcome.status != "done":
-                    return "other objects beside it are not back, so that it would call complete what is not"
+        for index in (index for within in self._cells.get(action.cell, ()) for index in within):
+            outcome = journal.state.outcomes.get(index)
+            if outcome is not None and outcome.status == "done":
+                continue
+            other = self.action(index)
+            if isinstance(other, BringBack) and other.key.startswith(folder) and not marks_completion(other.key):
+                return "other objects beside it are not back, so that it would call complete what is not"
         return ""

@@ -30,10 +30,12 @@ _DELETED = "it was deleted since the plan"
 
 
 class AsideObjects:
-    """Does the actions of one plan in buckets. ``stores`` opens the store of a bucket and key as the cell was surveyed in."""
+    """Does the actions of one plan in buckets. ``store``: that in which the cell was surveyed; ``state``: a bucket as last seen."""
 
-    def __init__(self, incident: str, plan_id: str, store: Callable[[AsideAction], ObjectStore]) -> None:
-        self._incident, self._plan_id, self._store = incident, plan_id, store
+    def __init__(
+        self, incident: str, plan_id: str, store: Callable[[AsideAction], ObjectStore], state: Callable[[str], BucketState]
+    ) -> None:
+        self._incident, self._plan_id, self._store, self._state = incident, plan_id, store, state
 
     def sync(self) -> None:
         """What a server answered is durable."""
@@ -167,7 +169,7 @@ class AsideObjects:
         history = store.history(action.bucket, action.key)
         if _current(history) is not None:
             return Outcome("drifted", None, "something lies there again; that stays")
-        state = store.state(action.bucket, brief=True)
+        state = self._state(action.bucket)
         if state.versioning == "Suspended" and any(one.version_id == "null" and not one.is_marker for one in _versions(history)):
             return Outcome("failed", None, "a null version lies beneath, which a write would destroy while versioning is suspended")
         bucket, key = object_place(action.source)

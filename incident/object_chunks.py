@@ -17,8 +17,8 @@ from runbooks.survey import KeyHistory
 
 KINDS = (PutMarker, CopyVersion, RemoveMarkers, RemoveOwn)
 _OPS = frozenset({"put-marker", "copy-version", "remove-markers", "remove-own"})
-_PLACES = ("s3://", "file:")
-"""Where objects lie; tables are looked at by those who know them."""
+_PLACES = ("s3://",)
+"""Where objects lie; tables and local folders are looked at by those who know them."""
 
 
 class Cells:

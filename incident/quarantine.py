@@ -11,16 +11,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from incident.aside_actions import AsideActions, Hand
-from incident.aside_files import AsideFiles
-from incident.aside_objects import AsideObjects
+from incident.aside_actions import AsideActions
+from incident.bucket_watch import Recall
 from incident.config import Config
 from incident.errors import BucketMissing, UsageError
 from incident.outputs import place
 from incident.storage import open_reader, open_store
+from incident.storage.port import ObjectStore
 from incident.surveys import Surveyor, place_of_url
 from lineage.attempts import Cell
 from lineage.declarations import Declarations
+from runbooks.actions import AsideAction
 from runbooks.aside import versionless
 from runbooks.facts import Keeping, Place
 from runbooks.plan import Plan, Refusal
@@ -173,13 +174,13 @@ _LITERAL = {ord("["): "[[]", ord("*"): "[*]", ord("?"): "[?]"}
 # --- doing ---------------------------------------------------------------------------------------------------------------
 
 
-def aside_actions(config: Config, plan: Plan, clock: Callable[[], int], workers: int = 16) -> AsideActions:
+def aside_actions(config: Config, plan: Plan, clock: Callable[[], int], recall: Recall | None = None) -> AsideActions:
     """What performs a plan's actions on places without versions."""
-    files = AsideFiles(plan.incident, plan.id)
-    objects = AsideObjects(plan.incident, plan.id, lambda action: open_store(config, action.bucket, family.prefix(action)))
+    places = {str(cell): place(cell.url) for cell in plan.cells if cell.url.startswith(("s3://", LOCAL))}
 
-    def hand(bucket: str) -> Hand:
-        return files if bucket == LOCAL else objects
+    def store(action: AsideAction) -> ObjectStore:
+        # As the cell was surveyed: a key may be covered by a narrower [[storage]] entry.
+        _, prefix = places.get(action.cell, (action.bucket, action.key))
+        return open_store(config, action.bucket, prefix)
 
-    family = AsideActions(plan, lambda bucket, prefix: open_reader(config, bucket, prefix), hand, clock, workers)
-    return family
+    return AsideActions(plan, lambda bucket, prefix: open_reader(config, bucket, prefix), store, clock, recall=recall)

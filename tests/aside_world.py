@@ -11,8 +11,6 @@ from typing import Any, Literal, cast
 
 from incident import aside_files
 from incident.aside_actions import KINDS, AsideActions
-from incident.aside_files import AsideFiles
-from incident.aside_objects import AsideObjects
 from incident.executor import last_applied
 from incident.journal import read_journal
 from incident.object_actions import KINDS as OBJECTS
@@ -183,11 +181,10 @@ class AsideWorld(World):
 
     def performer(self, plan: Plan, store: ObjectStore | None) -> PlanActions:
         stored = store or self.store
-        files, objects = AsideFiles(plan.incident, plan.id), AsideObjects(plan.incident, plan.id, lambda _action: stored)
         aside = AsideActions(
             plan,
             lambda bucket, _prefix: self.reader if bucket == LOCAL else stored,
-            lambda bucket: files if bucket == LOCAL else objects,
+            lambda _action: stored,
             lambda: self.store.now,
             workers=1,
         )

@@ -134,6 +134,18 @@ def test_a_program_that_writes_on_into_a_file_that_was_moved_keeps_it(tmp_path: 
     assert world.lying() == {"a": b"one and more"}
 
 
+def test_a_cell_in_which_nothing_lay_is_looked_at_in_the_end(world: AsideWorld) -> None:
+    for name in OBJECTS:
+        world.delete(name)
+    plan = world.purge(world.reached, consents=Consents(include=(str(world.cell),)))
+    assert (len(plan.actions), len(plan.cells)) == (0, 1)
+    assert world.apply(plan).exit_code == 0
+    world.store.tick()
+    later = replace(plan, previous=plan.id)
+    world.put("a", b"new")
+    assert world.apply(later).strays == 1
+
+
 def test_an_undo_never_covers_what_was_made_since(world: AsideWorld) -> None:
     plan = world.purge(world.reached)
     world.apply(plan)
