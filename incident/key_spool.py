@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import json
 import threading
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice, pairwise
@@ -35,15 +35,12 @@ class Keys(Framed[KeyHistory]):
     def __init__(self, frames: Sequence[Frame], raw: Raw, starts: Sequence[bytes]) -> None:
         super().__init__(frames, raw, _decoded, _WHAT)
         self._starts = starts
+        self._names = lru_cache(maxsize=2)(lambda number: {one.key: one for one in self._values(number)})
 
     def find(self, key: str) -> KeyHistory | None:
         """The history of a key; quick where keys are asked for in about their order."""
         number = bisect_right(self._starts, _bytes(key)) - 1
-        if number < 0:
-            return None
-        values = self._values(number)
-        at = bisect_left(values, _bytes(key), key=_order)
-        return values[at] if at < len(values) and values[at].key == key else None
+        return self._names(number).get(key) if number >= 0 else None
 
 
 class KeySpool:

@@ -211,7 +211,7 @@ class _Walk:
 
 def _inverse(action: DataAction, made: str | None, now: KeyHistory | None, places: Mapping[str, Requirement]) -> DataAction | None:
     """What takes an action back; None where ours is no longer on top, so that there is nothing of ours to see."""
-    there = places.get(place_of(action))
+    there = places.get(place_of(action)) if isinstance(action, SwapPointer | ChangeTable) else None
     match action:
         case PutMarker() | CopyVersion():
             if now is None or made is None or now.top.version_id != made:
