@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from incident.errors import DRIFTED, FAILED, OK
 from incident.journal import JournalState
-from runbooks.plan import Plan, place_of
+from runbooks.plan import Plan, SwapPointer, place_of
+from runbooks.pointers import shown
 
 _NOTES = 10_000
 """So many of what was not done are told by name and why; of more only the number, lest the answer outgrow the plan."""
+_SWAPS = 5
+"""Swapped pointers that are told one by one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,8 @@ class Applied:
     """What was not done, by name, and why."""
     strays: int = 0
     """Cells that hold what was written since the plan under other names."""
+    swapped: tuple[str, ...] = ()
+    """The pointers that were swapped, each with its values."""
 
     @property
     def exit_code(self) -> int:
@@ -41,6 +47,7 @@ class Applied:
         """The apply data of the contract."""
         counts = {"done": self.done, "failed": self.failed, "drifted": self.drifted, "unknown": self.unknown}
         rest = {"objects": self.objects, "bytes": self.bytes, "seconds": self.seconds, "already_applied": self.already}
+        rest |= {"pointers": len(self.swapped)}
         return {"plan_id": self.plan_id, **counts, **rest}
 
     def sentence(self, actions: int) -> str:
@@ -53,6 +60,7 @@ class Applied:
         ]
         if self.strays:
             parts.append(f"cells that hold what was written since the plan: {self.strays}")
+        parts += self.swapped[:_SWAPS]
         return f"{self.plan_id}: {', '.join(parts)}"
 
 
@@ -85,7 +93,14 @@ def applied(plan: Plan, state: JournalState, seconds: float) -> Applied:
         seconds=seconds,
         notes=tuple(notes),
         strays=len(state.strays),
+        swapped=tuple(f"{one.pointer}: {shown(one.old)} → {shown(one.new)}" for one in _swapped(plan, state)),
     )
+
+
+def _swapped(plan: Plan, state: JournalState) -> Iterator[SwapPointer]:
+    for index, action in plan.of(SwapPointer):
+        if index not in state.doubtful and state.outcomes.status(index) == "done":
+            yield action
 
 
 def _touched(plan: Plan, state: JournalState) -> tuple[int, int]:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from incident.language import plural
+from incident.sizes import render_size
 from incident.timeline import Record
 from lineage import timestamps
 
@@ -25,6 +27,13 @@ class Applied:
     bytes: int
     target: str | None
     undone: bool
+    pointers: int = 0
+
+    @property
+    def touched(self) -> str:
+        """What it acted on, in words; empty when that was nothing."""
+        parts = [f"{plural(self.objects, 'object')}, {render_size(self.bytes)}"] if self.objects else []
+        return ", ".join([*parts, plural(self.pointers, "pointer")] if self.pointers else parts)
 
     @property
     def incomplete(self) -> bool:
@@ -60,6 +69,7 @@ def applies(records: Sequence[Record]) -> tuple[Applied, ...]:
             **{name: _count(one.evidence, name) for name in ("done", "failed", "drifted", "unknown", "objects", "bytes")},
             target=one.evidence.get("target"),
             undone=plan_id in taken_back,
+            pointers=_count(one.evidence, "pointers"),
         )
         for plan_id, one in told.items()
     )

@@ -52,6 +52,7 @@ class Story:
             for name, phase in (("purged", "purge"), ("restored", "revert"))
             for what in ("objects", "bytes")
         }
+        figures["restored_pointers"] = sum(one.pointers for one in effective if one.phase == "revert")
         return {
             "datasets": len({(cell["dataset"]["namespace"], cell["dataset"]["name"]) for cell in cells}),
             "serving_datasets": len({(cell["dataset"]["namespace"], cell["dataset"]["name"]) for cell in cells if cell["serving"]}),
@@ -94,6 +95,8 @@ def _summary(story: Story) -> list[str]:
 
 def _impact(story: Story) -> list[str]:
     figures = story.impact()
+    restored = f"{plural(figures['restored_objects'], 'object')}, {render_size(figures['restored_bytes'])}"
+    swapped = f", {plural(figures['restored_pointers'], 'pointer')}" if figures["restored_pointers"] else ""
     rows = [
         ("Datasets reached", f"{figures['datasets']:,} ({figures['serving_datasets']:,} of them serving)"),
         ("Partitions reached", f"{figures['partitions']:,}"),
@@ -101,7 +104,7 @@ def _impact(story: Story) -> list[str]:
         ("Teams to tell", escape(", ".join(figures["teams"])) or "—"),
         ("Longest exposure of a partition", duration(figures["longest_exposure_seconds"] * timestamps.SECOND)),
         ("Partitions still exposed", f"{figures['still_exposed']:,}"),
-        ("Restored by revert", f"{plural(figures['restored_objects'], 'object')}, {render_size(figures['restored_bytes'])}"),
+        ("Restored by revert", restored + swapped),
         ("Purged, recoverably", f"{plural(figures['purged_objects'], 'object')}, {render_size(figures['purged_bytes'])}"),
     ]
     lines = ["## Impact", "", *_table(("What", "How much"), rows)]
@@ -157,7 +160,7 @@ def _plans(story: Story) -> list[str]:
             code(one.plan_id),
             moment(one.at),
             outcome(one),
-            f"{plural(one.objects, 'object')}, {render_size(one.bytes)}" if one.objects else "—",
+            one.touched or "—",
         )
         for one in story.plans
     ]

@@ -11,7 +11,6 @@ from incident.home import IncidentFolder
 from incident.language import moment, plural
 from incident.milestones import Applied, Milestone, applies, milestones, unfinished
 from incident.report import Problem, Report, printable
-from incident.sizes import render_size
 from incident.timeline import Record
 from lineage import timestamps
 
@@ -136,6 +135,8 @@ def _plans(folder: IncidentFolder, done: Sequence[Applied]) -> list[dict[str, An
                 "state": state,
                 "objects": one.objects if one else None,
                 "bytes": one.bytes if one else None,
+                "pointers": one.pointers if one else None,
+                "touched": one.touched if one else "",
                 "at": _rendered(one.at) if one else None,
             }
         )
@@ -147,6 +148,6 @@ def _plan_lines(plans: list[dict[str, Any]]) -> list[str]:
         return ["No plans yet"]
     lines = ["Plans"]
     for one in plans:
-        figures = f"  {plural(one['objects'], 'object')}, {render_size(one['bytes'])}" if one["objects"] else ""
+        figures = f"  {one['touched']}" if one["touched"] else ""
         lines.append(f"  {one['id']:<24} {one['state']:<10}{figures}")
     return lines

@@ -218,3 +218,15 @@ def test_entries_that_make_no_sense_are_refused_with_their_line(terminal: Termin
     code, envelope = terminal("blast", "--job", "shop/orders")
     assert code == 2
     assert message in envelope["problems"][0]["message"]
+
+
+def test_what_was_swapped_is_told_and_counts_as_no_object(terminal: Terminal) -> None:
+    models(terminal, "s3://lake/models/PRODUCTION")
+    applied = terminal.plan_and_apply("revert")
+    assert (applied["objects"], applied["bytes"], applied["pointers"]) == (0, 0, 1)
+    (plan,) = terminal.ok("status")["plans"]
+    assert (plan["objects"], plan["pointers"], plan["touched"]) == (0, 1, "1 pointer")
+    told = [one["text"] for one in terminal.ok("timeline")["events"] if one["kind"] == "applied"]
+    assert "s3://lake/models/PRODUCTION: 7 → 6" in told[0]
+    terminal.ok("export", "--format", "md", "-o", str(terminal.lake.folder / "post.md"))
+    assert "0 objects, 0 B, 1 pointer" in (terminal.lake.folder / "post.md").read_text()
