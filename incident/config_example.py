@@ -57,7 +57,17 @@ EXAMPLE = """\
 
 # [[dataset]]
 # match = "s3://lake/serving/features"
-# pointer = "s3://lake/serving/current.json#version"
+# partition = "v={v}"
+# pointer = "s3://lake/serving/current.json#version"   # says which version serves: reverted instead of the objects
+
+# What serves datasets and trained models, and through which pointer; see the manual for its kinds.
+# [[serving]]
+# name = "churn scores"
+# model = "s3://lake/models/churn"        # or: dataset = "…"; a glob over NAMESPACE/NAME
+# pointer = "s3://lake/models/PRODUCTION"
+# kind = "text"                           # json | text | symlink | success | glue; default: by its URL
+# target = "s3://lake/models/churn/v={value}/"   # where what it says lies
+# owners = ["team-ml"]
 
 # Which partitions a job reads, relative to the one it writes, where its events do not say.
 # [[edge]]
