@@ -211,7 +211,9 @@ def _split(events: list[Event]) -> list[list[Event]]:
     """A run's events as attempts: a START after a terminal opens the next."""
     ordered = sorted(events, key=_order)
     if any(_order(one) == _order(other) for one, other in pairwise(ordered)):
-        ordered.sort(key=lambda one: (_order(one), tie(one)))  # costly, and only so that order of arrival decides nothing
+        # Costly, and only so that neither order of arrival nor what arrives twice decides anything.
+        once = {(_order(one), tie(one)): one for one in ordered}
+        ordered = [once[key] for key in sorted(once)]
     parts: list[list[Event]] = [[]]
     ended = False
     for one in ordered:

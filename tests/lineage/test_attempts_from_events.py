@@ -8,7 +8,7 @@ import pytest
 
 from lineage.attempts import Attempt
 from lineage.timestamps import AFTER, BEFORE
-from tests.lineage.openlineage import JSON, history, ns, reads, told, writes
+from tests.lineage.openlineage import JSON, attempt, dataset, history, ns, reads, told, writes
 
 Shape = tuple[str, int | str, int | str]
 
@@ -141,3 +141,12 @@ def test_attempts_come_in_the_order_of_their_starts() -> None:
     known = history(told("START", "05", run="b"), told("COMPLETE", "04", run="a"), told("START", "03", run="c"))
     assert [one.run_id for one in known.attempts] == ["a", "c", "b"]
     assert all(isinstance(one, Attempt) for one in known.attempts)
+
+
+def test_what_arrives_twice_says_no_more_than_once() -> None:
+    """Two commits are no one version, however often the second is told."""
+    begun = told("START", "01", writes=[dataset("d", version={"datasetVersion": "1"})])
+    ended = told("COMPLETE", "02", writes=[dataset("d", version={"datasetVersion": "2"})])
+    once, twice = attempt(begun, ended), attempt(begun, ended, ended)
+    assert once == twice
+    assert [write.version for write in twice.writes] == [None]
