@@ -135,6 +135,10 @@ class Journal:
         if versions:
             self._append({"type": "made", "at": render(at), "versions": {str(index): made for index, made in versions.items()}})
 
+    def upload(self, action: int, upload_id: str, etag: str, at: int) -> None:
+        """Before the first part of a multipart upload, and again before it completes, with the ETag that it will have."""
+        self._append({"type": "upload", "at": render(at), "action": action, "id": upload_id, "etag": etag})
+
     def outcome(self, results: Mapping[int, Outcome], at: int) -> None:
         if not results:
             return

@@ -123,6 +123,7 @@ class JournalState:
     ``before``: what lay in the cells of a doubtful run before it. ``since``: what the storage's clock showed just before a
     doubtful request that went without a look.
     ``strays``: cells that in the end held what the plan did not know of, and what that was.
+    ``uploads``: multipart uploads of doubtful copies, by upload id, each with the ETag of what it would make, empty if not known.
     """
 
     begun: int | None = None
@@ -135,6 +136,7 @@ class JournalState:
     strays: dict[str, str] = field(default_factory=dict)
     before: dict[int, dict[str, Any]] = field(default_factory=dict)
     since: Numbers = field(default_factory=Numbers)
+    uploads: dict[int, dict[str, str]] = field(default_factory=dict)
 
     def count(self, status: Status) -> int:
         return self.outcomes.count(status)
@@ -172,6 +174,8 @@ class JournalState:
                     self.before = {**dict.fromkeys(actions, before), **self.before}
             case "made":
                 self.made |= {int(index): made for index, made in record["versions"].items()}
+            case "upload":
+                self.uploads.setdefault(int(record["action"]), {})[str(record["id"])] = str(record["etag"])
             case "outcome":
                 for index in spread(record.get("done", ())):
                     self._settle(index, Outcome("done", self.made.get(index)), at)
@@ -190,6 +194,7 @@ class JournalState:
             self.made.pop(index, None)
             self.before.pop(index, None)
             self.since.discard(index)
+            self.uploads.pop(index, None)
 
 
 def ranges(actions: Iterable[int]) -> list[list[int]]:

@@ -15,12 +15,12 @@ from incident.bucket_watch import BucketWatch, Recall, Seen
 from incident.cell_sweep import Span
 from incident.journal import Journal, Outcome
 from incident.object_chunks import KINDS, Cells, brings_completion
-from incident.object_evidence import check, settle
+from incident.object_evidence import check, settle, uploaded
 from incident.object_requests import look
 from incident.object_tries import Tries, concluded
 from incident.object_workers import Workers
 from incident.outputs import place
-from incident.storage.port import ObjectStore
+from incident.storage.port import ObjectStore, Upload
 from runbooks.plan import CopyVersion, ObjectAction, Plan, PlannedCell, PutMarker
 from runbooks.survey import KeyHistory
 
@@ -109,6 +109,7 @@ class ObjectActions:
         )
 
     def _looked(self, one: _Chunk) -> None:
+        self._abort_uploads(one)
         moved = one.seen.moved
         # Where nothing may be begun any more, what was begun is settled all the same: it may hide somebody's data.
         looked_at = one.doubtful if moved else list(one.actions)
@@ -138,7 +139,14 @@ class ObjectActions:
     def _settled(self, one: _Chunk, index: int, action: ObjectAction, found: KeyHistory | None) -> Outcome | None:
         """What came of an earlier try; None when it certainly had no effect."""
         state = one.journal.state
-        return concluded(one.store, action, settle(action, found, state.made.get(index), state.since.get(index)))
+        made = state.made.get(index) or uploaded(action, found, state.uploads.get(index, {}))
+        return concluded(one.store, action, settle(action, found, made, state.since.get(index)))
+
+    def _abort_uploads(self, one: _Chunk) -> None:
+        """What a crash left half uploaded. Aborted before we look: what did not complete by then never will."""
+        for index in one.doubtful:
+            for upload_id in one.journal.state.uploads.get(index, {}):
+                one.store.abort_upload(Upload(one.bucket, one.actions[index].key, upload_id))
 
     def _act(
         self, one: _Chunk, actions: Mapping[int, ObjectAction], before: Mapping[str, KeyHistory], *, since: int | None

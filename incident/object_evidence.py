@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -116,6 +117,18 @@ def settle(action: ObjectAction, found: KeyHistory | None, made: str | None, sin
             return Look(Outcome("done") if gone else None)
         case _:
             assert_never(action)
+
+
+def uploaded(action: ObjectAction, found: KeyHistory | None, uploads: Mapping[str, str]) -> str | None:
+    """The version that an upload of ours made, told by the ETag that it was to have; None where none is there.
+
+    Only above the planned version: the source lies beneath, and may have that very ETag.
+    """
+    at = _place(found, action.requires.version_id)
+    if found is None or at is None:
+        return None
+    etags = {etag for etag in uploads.values() if etag}
+    return next((one.version_id for one in found.versions[:at][::-1] if one.etag in etags and not one.is_marker), None)
 
 
 def _guess(action: PutMarker | CopyVersion, found: KeyHistory | None, since: int | None) -> Look:

@@ -7,13 +7,14 @@ performed), "Faulted…" (the server is through with the request and says that i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import assert_never
 
 from incident.cell_sweep import Span
 from incident.errors import ObjectMissing, PreconditionFailed, StorageError, StorageUnreachable
 from incident.object_workers import Workers
-from incident.storage.port import ObjectStore
+from incident.storage.port import ObjectStore, Upload
 from runbooks.plan import CopyVersion, ObjectAction, PutMarker, RemoveMarkers, RemoveOwn
 from runbooks.survey import KeyHistory
 
@@ -29,9 +30,14 @@ _SPARSE = 4
 
 
 def send(
-    store: ObjectStore, bucket: str, actions: Mapping[int, ObjectAction], before: Mapping[str, KeyHistory], workers: Workers
+    store: ObjectStore,
+    bucket: str,
+    actions: Mapping[int, ObjectAction],
+    before: Mapping[str, KeyHistory],
+    workers: Workers,
+    told: Callable[[int, Upload], None],
 ) -> tuple[Made, dict[int, str]]:
-    """Send the requests of one kind, each once."""
+    """Send the requests of one kind, each once. ``told`` hears of multipart uploads, as ``ObjectStore.copy_object`` says."""
     made: Made = {}
     errors: dict[int, str] = {}
     match next(iter(actions.values())):
@@ -48,7 +54,8 @@ def send(
             except StorageError as error:
                 errors = dict.fromkeys(actions, _said(error))
         case CopyVersion():
-            answers = workers.each(lambda one: _copy(store, bucket, one, before[one.key], workers), actions.values())
+            copy = partial(_copy, store, bucket, before, workers, told)
+            answers = workers.each(lambda one: copy(*one), actions.items())
             for index, (version_id, error_code) in zip(actions, answers, strict=True):
                 made[index] = version_id
                 if error_code:
@@ -75,14 +82,22 @@ def _said(error: StorageError) -> str:
     return f"{UNANSWERED}: {error.message}" if isinstance(error, StorageUnreachable) else error.message
 
 
-def _copy(store: ObjectStore, bucket: str, action: ObjectAction, found: KeyHistory, workers: Workers) -> tuple[str | None, str]:
+def _copy(
+    store: ObjectStore,
+    bucket: str,
+    before: Mapping[str, KeyHistory],
+    workers: Workers,
+    told: Callable[[int, Upload], None],
+    index: int,
+    action: ObjectAction,
+) -> tuple[str | None, str]:
     if not isinstance(action, CopyVersion):
         raise TypeError(f"{action.op} is not a copy")
-    source = next(version for version in found.versions if version.version_id == action.source_version_id)
+    source = next(version for version in before[action.key].versions if version.version_id == action.source_version_id)
     over = None if action.requires.is_marker else action.requires.etag
     try:
         with workers.request():
-            return store.copy_version(source, bucket, over=over), ""
+            return store.copy_version(source, bucket, over=over, told=partial(told, index)), ""
     except PreconditionFailed:
         return None, "PreconditionFailed"
     except ObjectMissing:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from incident.cell_sweep import Span
 from incident.errors import ObjectMissing, StorageError
 from incident.journal import Journal, Outcome
-from incident.object_evidence import Look, check, settle, verify
+from incident.object_evidence import Look, check, settle, uploaded, verify
 from incident.object_requests import FAULTED, THROTTLED, UNANSWERED, Made, look, send
 from incident.object_workers import PAUSES, Workers
-from incident.storage.port import ObjectStore
+from incident.storage.port import ObjectStore, Upload
 from runbooks.plan import CopyVersion, ObjectAction, PutMarker
 from runbooks.survey import KeyHistory
 
@@ -56,7 +56,8 @@ class Tries:
             again: dict[int, ObjectAction] = {}
             for index, action in left.items():
                 found = after.get(action.key)
-                outcome = self._judged(action, found, made.get(index), errors.get(index, ""), doubted=index in doubted)
+                known = made.get(index) or uploaded(action, found, self.journal.state.uploads.get(index, {}))
+                outcome = self._judged(action, found, known, errors.get(index, ""), doubted=index in doubted)
                 if outcome is None and pause is not None and index in faulted:
                     if drift := check(action, found, begun=True):
                         outcome = Outcome("drifted", None, drift)
@@ -87,9 +88,12 @@ class Tries:
         return made, errors
 
     def _noted(self, actions: Actions) -> tuple[Made, dict[int, str]]:
-        made, errors = send(self.store, self.bucket, actions, self.before, self.workers)
+        made, errors = send(self.store, self.bucket, actions, self.before, self.workers, self._uploading)
         self.journal.made({index: version for index, version in made.items() if version}, self.clock())
         return made, errors
+
+    def _uploading(self, index: int, upload: Upload) -> None:
+        self.journal.upload(index, upload.upload_id, upload.etag, self.clock())
 
     def _judged(
         self, action: ObjectAction, found: KeyHistory | None, made: str | None, error: str, *, doubted: bool
@@ -99,7 +103,7 @@ class Tries:
         unnamed = not error and made is None and _makes(action)
         if error.startswith((UNANSWERED, FAULTED)) or unnamed or (refused and doubted):
             # Not seen now does not mean never: the request may still be on its way.
-            return concluded(self.store, action, settle(action, found, None, self.since))
+            return concluded(self.store, action, settle(action, found, made, self.since))
         if refused:
             why = check(action, found) if self.since is not None else ""
             return Outcome("drifted", None, why or _CHANGED)
