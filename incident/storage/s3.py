@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from incident.errors import ObjectMissing, PreconditionFailed, StorageError, StorageUnreachable
 from incident.storage.port import Marked, Removed, Told
@@ -16,9 +15,6 @@ from incident.storage.s3_codes import MISSING, batch_error
 from incident.storage.s3_copies import S3Copier
 from runbooks.guarantees import Guarantees
 from runbooks.survey import BucketState, ObjectVersion
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3.type_defs import DeleteTypeDef
 
 __all__ = ["CONNECTIONS", "S3Store", "create_versioned_bucket"]
 
@@ -50,12 +46,9 @@ class S3Store(S3Copier):
         together = {key: etag for key, etag in etags.items() if not _ALONE.search(key)}
         found = {key: self._mark_alone(bucket, key, etag) for key, etag in etags.items() if key not in together}
         if together:
-            request: DeleteTypeDef = {
-                "Objects": [{"Key": key, "ETag": etag} for key, etag in together.items()],
-                "Quiet": False,
-            }
+            objects = [(key, "", etag) for key, etag in together.items()]
             with translated(f"s3://{bucket}"):
-                answer = unthrottled(lambda: self._effects.delete_objects(Bucket=bucket, Delete=request))
+                answer = unthrottled(lambda: self._delete_batch(bucket, objects))
             for one in answer.get("Deleted", []):
                 found[one["Key"]] = Marked(one["Key"], one.get("DeleteMarkerVersionId"))
             for error in answer.get("Errors", []):
@@ -93,9 +86,9 @@ class S3Store(S3Copier):
             if _ALONE.search(key):
                 found[key, version_id] = self._remove_alone(bucket, key, version_id)
         if together:
-            request: DeleteTypeDef = {"Objects": [{"Key": key, "VersionId": version_id} for key, version_id in together]}
+            objects = [(key, version_id, "") for key, version_id in together]
             with translated(f"s3://{bucket}"):
-                answer = unthrottled(lambda: self._effects.delete_objects(Bucket=bucket, Delete=request))
+                answer = unthrottled(lambda: self._delete_batch(bucket, objects))
             for one in answer.get("Deleted", []):
                 found[one["Key"], one.get("VersionId", "")] = Removed(one["Key"], one.get("VersionId", ""))
             for error in answer.get("Errors", []):

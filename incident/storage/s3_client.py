@@ -8,13 +8,15 @@ What cannot be known is raised as ``StorageUnreachable``.
 from __future__ import annotations
 
 import re
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from incident.errors import ConfigError, CredentialsMissing, IncidentError, StorageError, StorageUnreachable
+from incident.storage.batch_delete import Answer, Named, is_result, read_result, written
 from incident.storage.listing import read_page
 from incident.storage.s3_codes import THROTTLED, client_error
 
@@ -35,17 +37,41 @@ class S3Connection:
 
     def __init__(self, endpoint: str | None, profile: str | None, region: str | None, *, requester_pays: bool = False) -> None:
         self._endpoint, self._profile, self._region, self._pays = endpoint, profile, region, requester_pays
+        self._batch = threading.local()
+
+    @cached_property
+    def _session(self) -> Any:
+        """One for all clients: it reads the descriptions of the service once."""
+        import boto3
+
+        return boto3.session.Session(profile_name=self._profile, region_name=self._region)
 
     @cached_property
     def _reads(self) -> S3Client:
         client: S3Client = self._client("s3", attempts=6)
-        client.meta.events.register("before-parse.s3.ListObjectVersions", _keep_order)
+        # First, so that botocore's search for errors in answers of status 200 need not parse a page once more.
+        client.meta.events.register_first("before-parse.s3.ListObjectVersions", _keep_order)
         return client
 
     @cached_property
     def _effects(self) -> S3Client:
         client: S3Client = self._client("s3", attempts=1)
+        client.meta.events.register("before-call.s3.DeleteObjects", self._write_batch)
+        client.meta.events.register_first("before-parse.s3.DeleteObjects", _read_batch)
         return client
+
+    def _delete_batch(self, bucket: str, objects: Sequence[Named]) -> Answer:
+        """DeleteObjects in verbose mode, each key answered. Raises botocore's errors."""
+        self._batch.body = written(objects)
+        # Botocore checks and serialises one of them; were its body sent after all, that one alone would go, on its condition.
+        one = {name: value for name, value in zip(("Key", "VersionId", "ETag"), objects[0], strict=True) if value}
+        request: Any = {"Objects": [one], "Quiet": False}
+        answer: Any = self._effects.delete_objects(Bucket=bucket, Delete=request)
+        found: Answer = answer.get("Batch", answer)
+        return found
+
+    def _write_batch(self, params: dict[str, Any], **_rest: object) -> None:
+        params["body"] = self._batch.body
 
     @property
     def server(self) -> str:
@@ -65,9 +91,8 @@ class S3Connection:
             s3={"addressing_style": "path" if self._endpoint else "auto"},
         )
         try:
-            session: Any = boto3.session.Session(profile_name=self._profile, region_name=self._region)
-            region = session.region_name or ("us-east-1" if self._endpoint else None)
-            client = session.client(service, endpoint_url=self._endpoint, region_name=region, config=config)
+            region = self._session.region_name or ("us-east-1" if self._endpoint else None)
+            client = self._session.client(service, endpoint_url=self._endpoint, region_name=region, config=config)
         except (BotoCoreError, ValueError) as error:
             raise _setup_error(error, self._endpoint, self._profile) from error
         if self._pays:
@@ -134,6 +159,17 @@ def _keep_order(response_dict: dict[str, Any], customized_response_dict: dict[st
     except ValueError as error:
         customized_response_dict["Page"] = str(error)
     response_dict["body"] = b"<ListVersionsResult/>"
+
+
+def _read_batch(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_rest: object) -> None:
+    """Read the result of a batch ourselves and leave botocore an empty one. Errors stay botocore's."""
+    if response_dict["status_code"] != 200 or not is_result(response_dict["body"]):
+        return
+    try:
+        customized_response_dict["Batch"] = read_result(response_dict["body"])
+    except ValueError:
+        return  # botocore says what is wrong with it
+    response_dict["body"] = b"<DeleteResult/>"
 
 
 def _pay(params: dict[str, Any], model: Any, **_rest: object) -> None:
