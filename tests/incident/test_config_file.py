@@ -168,7 +168,7 @@ def test_the_users_file_is_the_lower_layer(tmp_path: Path) -> None:
 def test_the_written_example_holds_when_every_line_of_it_is_meant() -> None:
     meant = "\n".join(line[2:] if re.match(r"# (\[\[?\w+\]\]?|\w+ = )", line) else line for line in EXAMPLE.splitlines())
     config = _load(meant)
-    assert len(config.declarations.datasets) == 5
+    assert len(config.declarations.datasets) == 5 + len(config.serving) == 6
     assert len(config.declarations.edges) == 2
     assert len(config.storages) == len(config.orchestrators) == len(config.catalogs) == 1
     assert config.policy == Policy(quarantine="s3://lake-quarantine/incident/")

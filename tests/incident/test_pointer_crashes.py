@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -112,7 +113,7 @@ def crashing(found: World, fail: FailAfter, monkeypatch: pytest.MonkeyPatch) -> 
         for name in ("table", "versions", "update_table"):
             through(found.catalog, name)
         return found.place.open
-    for owner, name in ((local_file, "exchange"), (local_file.os, "link"), (files, "sync")):
+    for owner, name in ((local_file, "exchange"), (os, "link"), (files, "sync")):
         through(owner, name)
     for name in ("rename", "unlink", "replace"):
         through(Path, name)
