@@ -79,7 +79,6 @@ class S3Connection:
         return _AWS.sub(r"https://s3.\1", self._reads.meta.endpoint_url.rstrip("/").lower())
 
     def _client(self, service: str, attempts: int) -> Any:
-        import boto3
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError
 
