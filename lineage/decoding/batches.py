@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from lineage.decoding.references import FULL
 from lineage.decoding.rows import Lines
 from lineage.decoding.streams import UNREADABLE
 from lineage.events import DatasetRef
@@ -14,7 +15,7 @@ from lineage.sources.openlineage import cut_short, lines_or_values, tolerantly
 
 
 class _Numbers(dict[int, int]):
-    """The numbers that constants have in one batch, given when they are first asked for."""
+    """The numbers that constants have in batches that follow one another, given when they are first asked for."""
 
     def __init__(self, batch: Batch, constants: list[DatasetRef]) -> None:
         super().__init__()
@@ -27,14 +28,24 @@ class _Numbers(dict[int, int]):
 
 
 class Filling:
-    """Fills one batch after another. What producers repeat is understood once for all of them; numbers are a batch's own."""
+    """Fills one batch after another. What producers repeat is understood once for all of them."""
+
+    batch: Batch
+    lines: int
+    """Lines, or values, of the stream that was read last."""
 
     def __init__(self) -> None:
-        self._lines = Lines()
-        self.begin()
+        self._anew()
 
     def begin(self) -> None:
-        """Begin the next batch."""
+        """Begin the next batch; its numbers go on from those of the last, as long as these are not too many."""
+        if len(self._lines.references.constants) > FULL or len(self.batch.heads) > FULL:
+            self._anew()
+        else:
+            self.batch = self.batch.following()
+
+    def _anew(self) -> None:
+        self._lines = Lines()
         self.batch = Batch()
         self._numbers = _Numbers(self.batch, self._lines.references.constants)
 
@@ -57,11 +68,22 @@ class Filling:
 
 
 def read_batches(
-    name: str, stream: BinaryIO, problems: Problems, *, first_line: int | None = None, size: int = 50_000
+    name: str,
+    stream: BinaryIO,
+    problems: Problems,
+    *,
+    first_line: int | None = None,
+    size: int = 20_000,
+    filling: Filling | None = None,
 ) -> Iterator[Batch]:
-    """The events of one stream in the order of its lines, in batches of about ``size``; ``first_line``: as for ``events_of``."""
-    filling = Filling()
-    add = filling.add
+    """The events of one stream in the order of its lines, in batches of about ``size``; ``first_line``: as for ``events_of``.
+
+    ``filling``: one that is kept for the next stream; it stands at a new batch when this one ends.
+    """
+    filling = filling or Filling()
+    if len(filling.batch):  # of a stream that nobody read to its end
+        filling.begin()
+    add, number = filling.add, (first_line or 1) - 1
     try:
         for number, told in enumerate(lines_or_values(name, stream, problems, first_line), first_line or 1):
             if not (isinstance(told, bytes) and add(told)):
@@ -72,5 +94,7 @@ def read_batches(
                 filling.begin()
     except UNREADABLE as error:
         problems.skipped.append(cut_short(name, error))
+    filling.lines = number - (first_line or 1) + 1
     if len(filling.batch):
         yield filling.batch
+        filling.begin()

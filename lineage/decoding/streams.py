@@ -86,6 +86,24 @@ def lines(stream: io.BufferedReader) -> Iterator[bytes]:
     return iter(partial(stream.readline, _LONGEST_LINE), b"")
 
 
+class Range(io.RawIOBase):
+    """The bytes of a file from one offset to another."""
+
+    def __init__(self, file: Any, begin: int, end: int) -> None:
+        file.seek(begin)
+        self._file = file
+        self._left = end - begin
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")[: self._left]
+        count = int(self._file.readinto(view) or 0) if view else 0
+        self._left -= count
+        return count
+
+
 def _to_text(stream: io.BufferedReader) -> list[bytes]:
     """The next lines as far as the first that holds something."""
     found = []

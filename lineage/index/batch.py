@@ -70,6 +70,10 @@ class Batch:
     def __len__(self) -> int:
         return len(self.time)
 
+    def following(self) -> Batch:
+        """An empty batch whose numbers go on from here: those of references and heads so far mean the same in both."""
+        return Batch(self.refs, self.heads, _refs=self._refs, _heads=self._heads)
+
     def ref(self, constant: DatasetRef) -> int:
         """The number of a reference that names no partitions, spelling or version; the rest of it is as the event says."""
         found = self._refs.get(constant)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -14,6 +13,16 @@ from lineage.index.batch import Batch, Head, Slot
 from lineage.partitions import parse_partition
 
 DatedKeys = tuple[str, ...]
+Dates = tuple[tuple[int, DatedKeys, bool], ...]
+
+
+@dataclass(slots=True)
+class _Taken:
+    """The numbers here of the references and heads of batches that share theirs."""
+
+    heads: list[Head]
+    ref_numbers: list[int] = field(default_factory=list)
+    head_numbers: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -38,7 +47,8 @@ class Dimensions:
     _heads: dict[Head, int] = field(default_factory=dict, repr=False)
     _shapes: dict[tuple[int, ...], int] = field(default_factory=dict, repr=False)
     _told_by: dict[int, tuple[int, ...]] = field(default_factory=dict, repr=False)
-    _seen: set[tuple[int, int, tuple[str, ...]]] = field(default_factory=set, repr=False)
+    _taken: list[_Taken] = field(default_factory=list, repr=False)
+    _seen: set[tuple[int, Dates | DatedKeys]] = field(default_factory=set, repr=False)
 
     def job(self, job: JobId) -> int:
         found = self._jobs.get(job)
@@ -90,43 +100,56 @@ class Dimensions:
         return found
 
     def take(self, batch: Batch) -> list[int]:
-        """The numbers here of a batch's heads."""
-        refs = [self.ref(one) for one in batch.refs]
-        return [
+        """The numbers here of a batch's heads. Of batches that follow one another, only what is new is looked at."""
+        found = next((one for one in self._taken if one.heads is batch.heads), None)
+        if found is None:
+            found = _Taken(batch.heads)
+            self._taken = [found, *self._taken[:3]]
+        numbers = found.ref_numbers
+        numbers += [self.ref(one) for one in batch.refs[len(numbers) :]]
+        found.head_numbers += [
             self.head(
                 one._replace(
-                    inputs=tuple(refs[number] for number in one.inputs), outputs=tuple(refs[number] for number in one.outputs)
+                    inputs=tuple([numbers[ref] for ref in one.inputs]), outputs=tuple([numbers[ref] for ref in one.outputs])
                 )
             )
-            for one in batch.heads
+            for one in batch.heads[len(found.head_numbers) :]
         ]
+        return found.head_numbers
 
-    def note_dates(self, head: int, slots: Sequence[Slot], partition_key: str | None) -> None:
-        """Note down under which keys the partitions that an event names have their dates."""
-        for position, partitions, version in slots:
-            if version is not None:
-                one = self.heads[head]
-                self.versioned.add(self.refs[(one.inputs + one.outputs)[position]].dataset)
-            if partitions and (head, position, partitions) not in self._seen:
-                self._note((head, position, partitions))
-        if partition_key is not None and (head, -1, (partition_key,)) not in self._seen:
-            self._note((head, -1, (partition_key,)))
+    def note_dates(self, head: int, slots: tuple[Slot, ...], partition_key: str | None) -> None:
+        """Note down under which keys the partitions that an event names have their dates, and which datasets have versions."""
+        if slots and (what := (head, _dates(slots))) not in self._seen:
+            self._note(*what)
+        if partition_key is not None and (key := (head, _dated_key(partition_key))) not in self._seen:
+            self._note_key(*key)
 
-    def _note(self, what: tuple[int, int, tuple[str, ...]]) -> None:
-        head, position, partitions = what
-        if len(self._seen) >= 1 << 18:
-            self._seen.clear()
-        self._seen.add(what)
-        one = self.heads[head]
-        if position < 0:
-            numbers: Iterable[int] = one.outputs
-            keys = _dated_key(partitions[0])
-        else:
-            numbers = (one.inputs + one.outputs)[position : position + 1]
-            keys = tuple({key for text in partitions for key in partition_text.read(text).dated_keys})
-        for number in numbers:
-            sure = position >= 0 and not self.refs[number].suffixed  # a key takes the place of a name's end, if it is a partition
-            self.dated.update((self.refs[number].dataset, key, sure) for key in keys)
+    def _note(self, head: int, dates: Dates) -> None:
+        self._seen.add((head, dates))
+        told = self.heads[head].inputs + self.heads[head].outputs
+        for position, keys, versioned in dates:
+            reference = self.refs[told[position]]
+            if versioned:
+                self.versioned.add(reference.dataset)
+            self.dated.update((reference.dataset, key, not reference.suffixed) for key in keys)  # a run's key may replace that
+
+    def _note_key(self, head: int, keys: DatedKeys) -> None:
+        """A key takes the place of a name's end, if it is a partition."""
+        self._seen.add((head, keys))
+        self.dated.update((self.refs[number].dataset, key, False) for number in self.heads[head].outputs for key in keys)
+
+
+@lru_cache(maxsize=1 << 16)
+def _dates(slots: tuple[Slot, ...]) -> Dates:
+    """Of each slot its position, the keys of its dates, and whether it names a version: what few of them differ in."""
+    return tuple(
+        (
+            position,
+            tuple(dict.fromkeys(key for text in partitions for key in partition_text.read(text).dated_keys)),
+            version is not None,
+        )
+        for position, partitions, version in slots
+    )
 
 
 @lru_cache(maxsize=1 << 16)

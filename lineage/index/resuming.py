@@ -9,17 +9,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
+from lineage.decoding.batches import Filling, read_batches
+from lineage.decoding.streams import Range
+from lineage.decoding.workers import pays, read_together
 from lineage.index.batch import Batch
 from lineage.index.manifest import Known
 from lineage.sources import Problems, Skipped
-from lineage.sources.openlineage import by_lines, events_of
+from lineage.sources.openlineage import by_lines
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _TAIL = 4096
 _CHUNK = 1 << 20
-_BATCH = 20_000
 
 Note = tuple[str, int, str, bool]
 
@@ -37,67 +39,76 @@ class Reading:
 
 
 def read_on(
-    name: str, stamp: tuple[object, ...], opener: Callable[[], BinaryIO], before: Known | None, noted: list[Note]
+    name: str,
+    stamp: tuple[object, ...],
+    opener: Callable[[], BinaryIO],
+    before: Known | None,
+    noted: list[Note],
+    filling: Filling | None = None,
 ) -> tuple[Reading, Iterator[Batch]]:
-    """A reading of what is new in a file, and its batches; ``noted``: the problems of it so far.
+    """A reading of what is new in a file, and its batches; ``noted``: the problems of it so far; ``filling``: for all files.
 
     Whatever is not certainly the same file grown longer is read from its beginning: what it repeats changes nothing.
     """
     reading = Reading(name, Known(stamp), list(noted))
-    return reading, _batches(reading, stamp, opener, before)
+    return reading, _batches(reading, stamp, opener, before, filling or Filling())
 
 
-def _batches(reading: Reading, stamp: tuple[object, ...], opener: Callable[[], BinaryIO], before: Known | None) -> Iterator[Batch]:
+def _batches(
+    reading: Reading, stamp: tuple[object, ...], opener: Callable[[], BinaryIO], before: Known | None, filling: Filling
+) -> Iterator[Batch]:
     with opener() as file:
         head = file.read(_TAIL)
         if not (file.seekable() and by_lines(reading.name, head)):
-            yield from _whole(reading, stamp, file, head, before)
+            yield from _whole(reading, stamp, file, head, before, filling)
             return
         size = file.seek(0, os.SEEK_END)
         grown = before is not None and before.tail and before.offset <= size and before.tail == _tail(file, before.offset)
         first = before if grown and before is not None else Known(stamp)
         reading.problems = [one for one in reading.problems if 0 < one[1] <= first.lines] if grown else []
-        file.seek(first.offset)
         end = _last_line(file, first.offset, size)
-        whole = _Limited(file, end - first.offset)
-        told = 0
-        for batch in _decoded(reading, io.BufferedReader(whole, _CHUNK), first.lines + 1):
+        told = loose = 0
+        for batch in _lines(reading, file, first.offset, end, first.lines + 1, filling):
             told += len(batch)
             yield batch
-        loose = 0
+        lines = first.lines + filling.lines
         if size > end:
-            file.seek(end)
-            for batch in _decoded(reading, io.BufferedReader(_Limited(file, size - end), _CHUNK), first.lines + whole.lines + 1):
+            for batch in _lines(reading, file, end, size, lines + 1, filling):
                 loose += len(batch)
                 yield batch
         kept = first.events - first.loose
-        reading.known = Known(stamp, end, first.lines + whole.lines, _tail(file, end), kept + told + loose, loose)
+        reading.known = Known(stamp, end, lines, _tail(file, end), kept + told + loose, loose)
         reading.new = reading.known.events - (before.events if before is not None else 0)
 
 
-def _whole(reading: Reading, stamp: tuple[object, ...], file: BinaryIO, head: bytes, before: Known | None) -> Iterator[Batch]:
+def _whole(
+    reading: Reading, stamp: tuple[object, ...], file: BinaryIO, head: bytes, before: Known | None, filling: Filling
+) -> Iterator[Batch]:
     """A file that cannot be read on: packed, an array, or a stream."""
     stream: BinaryIO = io.BufferedReader(_Joined(head, file), _CHUNK)
     reading.problems = []
     told = 0
-    for batch in _decoded(reading, stream, None):
+    problems = Problems()
+    for batch in read_batches(reading.name, stream, problems, filling=filling):
         told += len(batch)
         yield batch
+    _keep(reading, problems)
     reading.known = Known(stamp, events=told)
     reading.new = told - (before.events if before is not None else 0)
 
 
-def _decoded(reading: Reading, stream: BinaryIO, first_line: int | None) -> Iterator[Batch]:
-    """Batches of one stream; its problems go to the reading."""
+def _lines(reading: Reading, file: BinaryIO, begin: int, end: int, first_line: int, filling: Filling) -> Iterator[Batch]:
+    """Batches of a range of lines; its problems go to the reading, and how many lines it has to ``filling``."""
     problems = Problems()
-    batch = Batch()
-    for made in events_of(reading.name, stream, problems, first_line=first_line):
-        batch.event(made)
-        if len(batch) >= _BATCH:
-            yield batch
-            batch = Batch()
-    if len(batch):
-        yield batch
+    if pays(file, end - begin):
+        yield from read_together(reading.name, file, begin, end, problems, first_line, filling)
+    else:
+        stream = io.BufferedReader(Range(file, begin, end), _CHUNK)
+        yield from read_batches(reading.name, stream, problems, first_line=first_line, filling=filling)
+    _keep(reading, problems)
+
+
+def _keep(reading: Reading, problems: Problems) -> None:
     reading.problems += [(one.source, one.line, one.reason, False) for one in problems.skipped]
     reading.problems += [(one.source, one.line, one.reason, True) for one in problems.noted]
 
@@ -122,26 +133,6 @@ def _last_line(file: BinaryIO, first: int, size: int) -> int:
         at = begin
     file.seek(first)
     return at
-
-
-class _Limited(io.RawIOBase):
-    """The next ``left`` bytes of a file, counting lines."""
-
-    def __init__(self, file: BinaryIO, left: int) -> None:
-        self._file = file
-        self._left = left
-        self.lines = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
-        data = self._file.read(min(len(view), self._left))
-        self._left -= len(data)
-        self.lines += data.count(b"\n")
-        view[: len(data)] = data
-        return len(data)
 
 
 class _Joined(io.RawIOBase):

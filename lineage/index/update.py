@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from lineage.decoding.batches import Filling
 from lineage.errors import SourceUnreadable
 from lineage.index.files import Files
 from lineage.index.ingest import Ingest
@@ -109,15 +112,16 @@ def update(
     before = latest(files)
     if before is not None and not anew and not news(before, there) and not (files.exclusive and files.has(PENDING)):
         return _updated(before, 0, problems)
-    with files.locked():
+    with files.locked(), _uncollected():
         ingest = Ingest.open(files, anew=anew)
         fresh = news(ingest.base, there)
         ingest.begin()
         known, notes = dict(ingest.base.known), _by_source(ingest.base)
         new, held = 0, 0
+        filling = Filling()
         for one in fresh:
             progress(one.name)
-            reading, batches = read_on(one.name, one.stamp, one.opener, known.get(one.name), notes.get(one.name, []))
+            reading, batches = read_on(one.name, one.stamp, one.opener, known.get(one.name), notes.get(one.name, []), filling)
             try:
                 for batch in batches:
                     ingest.take(batch)
@@ -133,6 +137,18 @@ def update(
         made = ingest.commit(ingest.manifest(known, _flat(notes), sources, new))
     total_before = before.events if before is not None and not anew else 0
     return _updated(made, made.events - total_before, problems)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the cyclic garbage collector, which would walk growing lists over and over; what is held here makes no cycles."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _updated(made: Manifest, new: int, problems: Problems) -> Updated:

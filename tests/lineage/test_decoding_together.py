@@ -1,0 +1,131 @@
+"""Two processes decode a file as one does: the same events, the same problems on the same lines, whatever becomes of the helper."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lineage.decoding import workers
+from lineage.decoding.batches import Filling, read_batches
+from lineage.decoding.workers import pays, read_together
+from lineage.index.batch import Batch, event_of
+from lineage.index.dimensions import Dimensions
+from lineage.sources import Problems
+from tests.bench.company import company
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Some thousand events between lines that are none, and a note here and there."""
+    lines: list[bytes] = []
+    for number, one in enumerate(company(3, 30, 2, odd=True).events()):
+        lines.append(json.dumps(one).encode())
+        if number % 50 == 0:
+            lines += [b"no event", b"", json.dumps({**one, "run": {}}).encode()]
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    return path
+
+
+def told(batches: Iterator[Batch]) -> Counter[str]:
+    """The events, however they are numbered and in whatever order."""
+    found: Counter[str] = Counter()
+    for batch in batches:
+        for time, head, run, extra in zip(batch.time, batch.head, batch.run, batch.extra, strict=True):
+            found[repr(event_of(batch.refs, batch.heads[head], time, run, extra))] += 1
+    return found
+
+
+def alone(path: Path, first_line: int) -> tuple[Counter[str], Problems, int]:
+    problems, filling = Problems(), Filling()
+    with path.open("rb") as file:
+        found = told(read_batches(str(path), file, problems, first_line=first_line, filling=filling))
+    return found, problems, filling.lines
+
+
+def together(path: Path, first_line: int) -> tuple[Counter[str], Problems, int]:
+    problems, filling = Problems(), Filling()
+    with path.open("rb") as file:
+        found = told(read_together(str(path), file, 0, path.stat().st_size, problems, first_line, filling))
+    return found, problems, filling.lines
+
+
+@pytest.mark.parametrize("part", [1, 20_000, 150_000])
+def test_two_processes_tell_what_one_tells(file: Path, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
+    if part == 1:  # a line each
+        file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:60]))
+    monkeypatch.setattr(workers, "_PART", part)
+    expected = alone(file, 1000)
+    assert together(file, 1000) == expected
+    assert expected[1].skipped
+    assert expected[1].noted
+
+
+def test_a_helper_that_dies_costs_nothing_but_time(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_PART", 20_000)
+    answer = workers._Helper.answer
+    killed: list[int] = []
+
+    def dying(self: Any) -> Any:
+        made = answer(self)
+        if not killed:
+            killed.append(self._process.pid)
+            self._process.kill()
+        return made
+
+    monkeypatch.setattr(workers._Helper, "answer", dying)
+    assert together(file, 1) == alone(file, 1)
+    assert killed
+
+
+def test_a_helper_that_finds_another_file_of_that_name_leaves_it_alone(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_PART", 20_000)
+    expected = alone(file, 1)
+    problems, filling = Problems(), Filling()
+    with file.open("rb") as opened:
+        size = file.stat().st_size
+        other = file.with_suffix(".new")
+        other.write_bytes(b"x" * size)
+        other.replace(file)  # rotated away while it is read
+        found = told(read_together(str(file), opened, 0, size, problems, 1, filling))
+    assert (found, problems, filling.lines) == expected
+
+
+def test_a_helper_that_cannot_be_started_is_done_without(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "_PART", 20_000)
+
+    def fails(_: object) -> None:
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(workers._Helper, "_start", fails)
+    assert together(file, 1) == alone(file, 1)
+
+
+def test_batches_that_follow_one_another_are_numbered_as_by_themselves(file: Path) -> None:
+    with file.open("rb") as opened:
+        batches = list(read_batches("f", opened, Problems(), first_line=1, size=100))
+    assert len(batches) > 5
+    one_by_one, each_anew = Dimensions(), Dimensions()
+    for batch in batches:
+        numbers = one_by_one.take(batch)
+        same = each_anew.take(Batch(list(batch.refs), list(batch.heads)))
+        assert [one_by_one.heads[one] for one in numbers] == [each_anew.heads[one] for one in same]
+    assert one_by_one.refs == each_anew.refs
+
+
+def test_a_helper_pays_for_large_files_only_and_for_files_only(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with file.open("rb") as opened, os.fdopen(reading, "rb") as pipe:
+        os.close(writing)
+        assert not pays(opened, 1000)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+        assert pays(opened, workers.LARGE)
+        assert not pays(pipe, workers.LARGE)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
+        assert not pays(opened, workers.LARGE)
