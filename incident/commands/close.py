@@ -6,6 +6,8 @@ from incident.changeable import changeable
 from incident.commands.verify import record_result, run_checks
 from incident.context import Context
 from incident.errors import InputNeeded, UsageError, VerificationFailed
+from incident.language import plural
+from incident.quarantined import holdings
 from incident.report import Report, printable
 
 
@@ -38,4 +40,8 @@ def close(context: Context, unverified: str | None) -> Report:
         record = folder.timeline.append("closed", f"Closed without verification: {unverified}", evidence={"unverified": unverified})
     data = {"id": folder.id, "state": "closed", "verified": unverified is None, "seq": record.seq, "head": record.hash}
     text = f"{folder.id} is closed{'' if unverified is None else ', unverified'}."
-    return Report(data, printable(text), [], [f"incident export --incident {folder.id} --format md"], incident=folder.id)
+    following = [f"incident export --incident {folder.id} --format md"]
+    if kept := sum(one.objects for one in holdings(folder)):
+        text += f" {plural(kept, 'object')} it set aside stay in quarantine."
+        following.append("incident quarantine list")
+    return Report(data, printable(text), [], following, incident=folder.id)

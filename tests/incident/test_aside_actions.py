@@ -112,24 +112,29 @@ def test_what_is_written_right_after_the_deletion_keeps_the_cell_from_counting_a
     assert sorted(world.kept()) == sorted(PAIR.values())
 
 
-def test_files_that_are_replaced_while_they_are_taken_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for step in ("rename", "fingerprint", "name_too"):
-        world = laid(tmp_path / step, "local")
-        plan = world.purge(world.reached)
-        wrote: list[str] = []
+@pytest.mark.parametrize("same", [False, True])
+@pytest.mark.parametrize("step", ["rename", "fingerprint", "name_too"])
+def test_files_that_are_replaced_while_they_are_taken_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, same: bool
+) -> None:
+    """Also by files with the same bytes: what was taken is told by its place on the disk and its time."""
+    world = laid(tmp_path, "local")
+    plan = world.purge(world.reached)
+    after = OBJECTS if same else dict.fromkeys(OBJECTS, b"new")
+    wrote: list[str] = []
 
-        def act(name: str, whole: Callable[[], Any], world: AsideWorld = world, step: str = step, wrote: list[str] = wrote) -> Any:
-            if name == step and not wrote:
-                wrote.append(name)
-                for one in OBJECTS:
-                    world.put(one, b"new")
-            return whole()
+    def act(name: str, whole: Callable[[], Any]) -> Any:
+        if name == step and not wrote:
+            wrote.append(name)
+            for one, data in after.items():
+                world.put(one, data)
+        return whole()
 
-        with monkeypatch.context() as patch:
-            for where, name, by in around_files(act):
-                patch.setattr(where, name, by)
-            world.apply(plan)
-        assert world.lying() == dict.fromkeys(OBJECTS, b"new"), step
+    for where, name, by in around_files(act):
+        monkeypatch.setattr(where, name, by)
+    applied = world.apply(plan)
+    assert world.lying() == after
+    assert applied.drifted == len(OBJECTS) - (step != "rename"), "one was taken before"
 
 
 def test_a_program_that_writes_on_into_a_file_that_was_moved_keeps_it(tmp_path: Path) -> None:
