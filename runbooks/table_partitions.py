@@ -80,12 +80,13 @@ def _compared(asked: Value, field: FieldValue) -> Standing:
         case str(), str():
             return "inside" if asked == has else _texts(asked, has)
         case Period(), int() | str():
-            period = parse_period(str(has))
-            if period is None:
-                return "unclear" if any(one.isdigit() for one in str(has)) else "outside"  # a word is no date
-            return _periods(asked, period)
-        case Period(), Period():
-            return _periods(asked, has)
+            text = str(has)
+            if (period := parse_period(text)) is not None:
+                return _related(asked, period)
+            # a word is no date; but digits may be one, written in a way that nobody knows here
+            return _related(asked, text) if any(one.isdigit() for one in text) else "outside"
+        case _, Period() | str():
+            return _related(asked, has)
         case _:
             return "unclear"
 
@@ -96,7 +97,7 @@ def _texts(asked: str, has: str) -> Standing:
     return "unclear" if same else "outside"
 
 
-def _periods(asked: Period, has: Period) -> Standing:
+def _related(asked: Value, has: Value) -> Standing:
     outer, inner = Partition((("x", asked),)), Partition((("x", has),))
     if covers(outer, inner):
         return "inside"
