@@ -155,7 +155,7 @@ def test_rightly_empty_cells_need_a_reason_and_are_remembered(at: Any) -> None:
 def test_an_unfinished_apply_fails(at: Any) -> None:
     terminal = at("purged")
     plan_id = terminal.ok("backfill")["plan"]["id"]
-    (folder,) = (terminal.lake.folder / "home").iterdir()
+    (folder,) = (terminal.lake.folder / "home").glob("INC-*")
     with Journal(folder / "journal", plan_id, {"name": "t"}) as journal:
         journal.begin(3, terminal.lake.tick())
         journal.intent([0], terminal.lake.tick())
@@ -164,7 +164,7 @@ def test_an_unfinished_apply_fails(at: Any) -> None:
 
 def test_a_changed_timeline_fails(at: Any) -> None:
     terminal = at("backfilled")
-    (folder,) = (terminal.lake.folder / "home").iterdir()
+    (folder,) = (terminal.lake.folder / "home").glob("INC-*")
     record = folder / "events" / "00000003.json"
     record.write_bytes(record.read_bytes().replace(b"Applying", b"applying"))
     assert wrong(terminal) == {"the timeline is whole": "fail"}
