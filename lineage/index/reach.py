@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import cached_property
 
 from lineage.attempts import Mode
 from lineage.datasets import DatasetId, JobId
+from lineage.errors import PartitionError
 from lineage.graph import Tagged, reachable
 from lineage.index.batch import NOMINAL
 from lineage.index.told import Teller
@@ -141,7 +143,21 @@ class Reach:
         for dataset in {*self.readers, *self.writers}:
             layout = declared.dataset(dataset).partition
             if isinstance(layout, Layout):
-                found[dataset][1].update(layout.date_keys, {BARE} if len(layout.date_keys) > 1 else ())
+                found[dataset][1].update(_layout_keys(layout))
             elif any(fnmatchcase(str(dataset), edge.reads.rstrip("/")) for edge in declared.edges):
                 found[dataset][1].add(BARE)
         return found
+
+
+_MOMENTS = tuple(datetime(year, month, day, hour, tzinfo=UTC) for year, month, day, hour in ((2024, 2, 29, 0), (2026, 11, 18, 13)))
+
+
+def _layout_keys(layout: Layout) -> set[str]:
+    """Under which keys the layout itself puts dates."""
+    found: set[str] = set()
+    for moment in _MOMENTS:
+        try:
+            found.update(layout.at(moment).dated_keys)
+        except PartitionError:  # it names no date alone, and so never says a partition in its own words
+            return set()
+    return found

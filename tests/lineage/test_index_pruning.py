@@ -1,0 +1,149 @@
+"""What an index must know of attempts that a question does not read, one case at a time; and that it does not read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lineage.blast import blast
+from lineage.declarations import Declarations
+from lineage.errors import FaultError
+from lineage.events import event
+from lineage.fault import Fault
+from lineage.history import build
+from lineage.index.batch import Batch
+from lineage.index.ingest import Ingest
+from lineage.index.query import Query
+from lineage.index.reader import Index
+from lineage.index.rows import Row
+from tests.lineage.index_histories import MemoryFiles
+from tests.lineage.openlineage import JSON, dataset, ran, told
+
+DECLARED = Declarations()
+
+
+def index(*events: JSON) -> Index:
+    files = MemoryFiles()
+    ingest, batch = Ingest.open(files), Batch()
+    for one in events:
+        batch.event(event(one))
+    ingest.take(batch)
+    ingest.commit(ingest.manifest({}, [], (), len(batch)))
+    return Index.open(files)
+
+
+def both(events: list[JSON], fault: Fault, declared: Declarations = DECLARED) -> dict[str, Any]:
+    """The radius by the index, which is that of the events."""
+    found = Query(index(*events), declared).blast(fault)[1].to_json()
+    assert found == blast(build(map(event, events), declared), fault).to_json()
+    return found
+
+
+def runs(found: dict[str, Any]) -> set[str]:
+    return {one["run_id"] for one in found["attempts"]}
+
+
+def on(day: int, hour: int = 1) -> tuple[str, str]:
+    return f"2026-11-{day:02d}T{hour:02d}:00:00Z", f"2026-11-{day:02d}T{hour:02d}:30:00Z"
+
+
+def test_only_the_days_since_the_fault_and_the_jobs_it_can_reach_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [
+        one
+        for day in range(1, 21)
+        for hour, job, reads, writes in ((2, "clean", "raw", "clean"), (4, "mart", "clean", "mart"), (5, "other", "x", "y"))
+        for one in ran(*on(day, hour), f"{job}-{day}", job, reads=[reads], writes=[writes])
+    ]
+    made: list[Row] = []
+    rows = Index.rows
+
+    def heard(self: Index, jobs: Any, **more: Any) -> list[Row]:
+        found = rows(self, jobs, **more)
+        made.extend(found)
+        return found
+
+    monkeypatch.setattr(Index, "rows", heard)
+    found = both(events, Fault(job="test/clean", since="2026-11-18"))
+    assert runs(found) == {f"{job}-{day}" for job in ("clean", "mart") for day in (18, 19, 20)}
+    assert {row.run for row in made} == {f"{job}-{day}" for job in ("clean", "mart") for day in (17, 18, 19, 20)}
+
+
+def test_a_run_that_began_before_the_fault_takes_it_back_to_its_own_beginning() -> None:
+    events = [
+        *ran(*on(18), "bad", "clean", writes=["clean"]),
+        *ran("2026-11-10T00:00:00Z", "2026-11-18T05:00:00Z", "long", "long", reads=["clean"], writes=["early"]),
+        *ran(*on(12), "reader", "reader", reads=["early"], writes=["late"]),
+        *ran(*on(13), "second", "second", reads=["late"], writes=["last"]),
+    ]
+    assert runs(both(events, Fault(job="test/clean", since="2026-11-18"))) == {"bad", "long", "reader", "second"}
+
+
+def test_attempts_that_tell_no_nominal_time_may_be_meant_by_any() -> None:
+    events = [
+        *ran(*on(3), "untold", "clean", writes=["clean"]),
+        *ran(*on(18), "told", "clean", writes=["clean"], nominal="2026-11-18"),
+        *ran(*on(19), "after", "clean", writes=["clean"], nominal="2026-11-19"),
+        *ran(*on(4), "reader", "mart", reads=["clean"], writes=["mart"]),
+    ]
+    found = both(events, Fault(job="test/clean", nominal="2026-11-18"))
+    assert {one["run_id"]: one["distance"] for one in found["attempts"]} == {"untold": 0, "told": 0, "reader": 1}
+
+
+def test_whether_anybody_ever_wrote_a_cell_is_known_of_days_long_ago() -> None:
+    events = [
+        *ran(*on(1), "writer", "clean", writes=["clean"]),
+        *ran(*on(18), "reader", "mart", reads=["clean"], writes=["mart"]),
+    ]
+    fault = Fault(cells=("s3://lake/clean@*",), since="2026-11-17")
+    with pytest.raises(FaultError, match="no attempt matches"):
+        Query(index(*events), DECLARED).blast(fault)
+    assert runs(both(events[2:], fault)) == {"reader"}
+
+
+def test_how_dates_are_spelled_is_known_of_days_long_ago() -> None:
+    keyed = {"facets": {}, "namespace": "s3://lake"}
+    events = [
+        *ran(*on(1), "old", "old", writes=[dataset("clean")], key="dt=2026-11-01"),
+        *ran(*on(18), "bad", "clean", writes=[{**keyed, "name": "clean/2026/11/18"}]),
+        *ran(*on(18, 3), "reader", "mart", reads=[{**keyed, "name": "clean/2026/11/18"}], writes=["mart"]),
+    ]
+    found = both(events, Fault(job="test/clean", since="2026-11-17"))
+    assert {one["partition"] for one in found["cells"] if one["dataset"]["name"] == "clean"} == {"dt=2026-11-18"}
+
+
+def test_what_its_job_usually_reads_is_known_of_days_long_ago() -> None:
+    events = [
+        *ran(*on(1), "old", "mart", reads=["clean", "users"], writes=["mart", "totals"]),
+        *ran(*on(18), "bad", "clean", writes=["clean"]),
+        told("START", on(18, 3)[0], "silent", "mart"),
+        told("COMPLETE", on(18, 3)[1], "silent", "mart"),
+    ]
+    found = both(events, Fault(job="test/clean", since="2026-11-17"))
+    assert runs(found) == {"bad", "silent"}
+    assert {one["dataset"]["name"] for one in found["cells"]} == {"clean", "mart", "totals"}
+
+
+def test_late_events_amend_the_days_of_their_runs_only() -> None:
+    files = MemoryFiles()
+
+    def ingest(*events: JSON) -> Any:
+        ingest, batch = Ingest.open(files), Batch()
+        for one in events:
+            batch.event(event(one))
+        ingest.take(batch)
+        return ingest.commit(ingest.manifest({}, [], (), len(batch)))
+
+    first = ingest(*(one for day in range(1, 6) for one in ran(*on(day), f"run-{day}", "clean", writes=["clean"])))
+    late = told("COMPLETE", on(3, 5)[1], "run-3", "clean", writes=["clean"])
+    second = ingest(late)
+    assert [day for day in first.days if first.days[day] != second.days.get(day)] == ["2026-11-03"]
+    moved = ingest(told("COMPLETE", on(9)[1], "run-3", "clean"))
+    assert {day for day in moved.days if moved.days.get(day) != second.days.get(day)} == {"2026-11-09"}
+    assert "2026-11-03" not in moved.days
+    again = ingest(late, *ran(*on(2), "run-2", "clean", writes=["clean"]))
+    assert again.days == moved.days
+    opened = ingest(told("START", on(10)[0], "run-10", "clean"))
+    assert set(opened.days) - set(again.days) == {"open"}
+    ended = ingest(told("COMPLETE", on(11)[0], "run-10", "clean"))
+    assert set(opened.days) ^ set(ended.days) == {"open", "2026-11-11"}
