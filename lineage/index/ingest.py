@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _DAY = 86_400 * SECOND
-_ENOUGH = 150_000
+_ENOUGH = 60_000
 """Events held before they are written: what bounds the memory."""
 
 _PARTS = 4

@@ -22,7 +22,7 @@ from typing import Any
 
 from tests.bench.rows import Options, Row
 
-BENCHES = ("startup", "ingest", "incremental", "plans")
+BENCHES = ("startup", "ingest", "incremental", "query")
 """Modules of this folder, in the order in which they run."""
 
 
