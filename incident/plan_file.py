@@ -36,6 +36,7 @@ _TAIL = struct.Struct("<IIQ32s")
 _SKIPPABLE = 0x184D2A5E
 _DIGEST = 32
 _AT_ONCE = 1 << 20
+_ALWAYS = frozenset({"header", "cell", "bucket", "requirement", "carried"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ def _pieces(plan: Plan, created_at: int, lines: int) -> Iterator[bytes]:
         "warnings": plan.warnings,
         "refused": [asdict(one) for one in plan.refused],
         "counts": {"actions": len(plan.actions), "bytes": plan.bytes, "cells": len(plan.cells)},
+        "buckets": [one.told for one in plan.buckets],
         "fields": _fields(),
         "frames": index,
     }
@@ -131,7 +133,8 @@ class _Reader:
             previous=header["previous"],
             target=header["target"],
             buckets=tuple(
-                Terms.of(one["bucket"], one["server"], dict(one["facts"]), dict(one["told"])) for one in header["buckets"]
+                Terms.of(one["bucket"], one["server"], dict(one["facts"]), dict(told))
+                for one, told in zip(header["buckets"], notes["buckets"], strict=True)
             ),
             refused=tuple(Refusal(**one) for one in notes["refused"]),
             warnings=tuple(notes["warnings"]),
@@ -162,8 +165,10 @@ class _Reader:
 
     def _understood(self, header: dict[str, Any], notes: dict[str, Any]) -> None:
         """What we would not read we would not do: a plan with anything unknown in it is refused."""
-        known, used = _fields(), {op for _, op, _, _ in header["stretches"]} | {"header", "cell", "bucket"}
-        strange = [f"{name}.{one}" for name in sorted(used) for one in notes["fields"][name] if one not in known.get(name, ())]
+        known, used = _fields(), {op for _, op, _, _ in header["stretches"]} | _ALWAYS
+        strange = [
+            f"{name}.{one}" for name in sorted(used) for one in notes["fields"].get(name, ()) if one not in known.get(name, ())
+        ]
         if header["schema"] != SCHEMA or strange:
             what = ", ".join(strange) or str(header["schema"])
             raise IncidentError(
@@ -201,6 +206,6 @@ def _fields() -> dict[str, list[str]]:
     return {
         "header": sorted({"schema", *header}),
         "cell": [one.name for one in fields(PlannedCell)],
-        "bucket": [one.name for one in fields(Terms)],
+        "bucket": ["bucket", "server", "facts"],
         **known_fields(),
     }

@@ -38,10 +38,25 @@ class PutMarker:
 
 
 @dataclass(frozen=True, slots=True)
+class Carried:
+    """What a copy must carry over, as the storage told it of the source when the plan was made; null where it told nothing.
+
+    ``checksum``: algorithm, kind and value. ``encryption``: algorithm and key. ``tags``: how many. ``acl``: whether objects in that
+    bucket have ACLs of their own, which a copy resets unless it is told them.
+    """
+
+    checksum: str | None = None
+    encryption: str | None = None
+    tags: int | None = None
+    acl: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CopyVersion:
     """Make an older version current by a server-side copy. Undone by removing the copy by its version id.
 
-    ``size``, ``last_modified`` (RFC 3339) and ``storage_class`` are those of the version that is copied.
+    ``size``, ``last_modified`` (RFC 3339) and ``storage_class`` are those of the version that is copied. ``carries`` is null where
+    nobody asked, as for all that is not copied.
     """
 
     bucket: str
@@ -53,6 +68,7 @@ class CopyVersion:
     cell: str
     storage_class: str = "STANDARD"
     last_modified: str = ""
+    carries: Carried | None = None
     op: Literal["copy-version"] = "copy-version"
 
 

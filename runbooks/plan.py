@@ -153,7 +153,7 @@ class Plan:
                 "previous": self.previous,
                 "target": self.target,
                 "cells": self.cells,
-                "buckets": self.buckets,
+                "buckets": [{"bucket": one.bucket, "server": one.server, "facts": one.facts} for one in self.buckets],
                 "actions": summary.count,
                 "stretches": [[one.cell, one.op, one.count, one.bytes] for one in summary.stretches],
                 "lines_sha256": summary.sha256,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 
-from runbooks.actions import ACTIONS, Action, RunJob
+from runbooks.actions import ACTIONS, Action, Carried, Requirement, RunJob
 
 
 class UnknownAction(ValueError):
@@ -121,8 +121,9 @@ def action_from(raw: Mapping[str, Any]) -> Action:
 
 
 def known_fields() -> dict[str, list[str]]:
-    """The fields of every kind of action. Whoever reads lines with others would silently leave something out."""
-    return {op: [one.name for one in fields(kind)] for op, kind in ACTIONS.items()}
+    """The fields of every kind of action, and of what they hold. Whoever reads lines with others would leave something out."""
+    named = {**ACTIONS, "requirement": Requirement, "carried": Carried}
+    return {name: [one.name for one in fields(kind)] for name, kind in named.items()}
 
 
 def plain_json(value: Any) -> bytes:

@@ -12,6 +12,7 @@ from incident.aside_actions import KINDS as ASIDE
 from incident.changeable import changeable
 from incident.claim import drop
 from incident.context import Context
+from incident.copy_facts import describing_copies
 from incident.errors import Drift, InputNeeded, UsageError
 from incident.executor import Applied, Execution, apply, interrupted, last_applied, require_settled, unsettled
 from incident.executor import resume as finish
@@ -23,7 +24,7 @@ from incident.kept_actions import ActionSpool
 from incident.key_spool import KeySpool
 from incident.object_actions import AT_ONCE, KINDS, ObjectActions
 from incident.outputs import place
-from incident.plan_actions import PlanActions
+from incident.plan_actions import Family, PlanActions
 from incident.plan_options import PlanOptions
 from incident.plan_report import show_applied, show_plan
 from incident.pointer_actions import PointerActions
@@ -43,7 +44,7 @@ from lineage.attempts import Cell
 from lineage.timestamps import parse
 from runbooks.consents import Consents
 from runbooks.facts import Facts
-from runbooks.plan import ChangeTable, Plan, PlannedCell, Refusal, SwapPointer
+from runbooks.plan import Action, ChangeTable, Plan, PlannedCell, PutMarker, Refusal, SwapPointer
 from runbooks.purge import plan_purge
 from runbooks.revert import plan_revert
 from runbooks.survey import BucketState, KeyHistory
@@ -58,7 +59,8 @@ def revert(context: Context, options: PlanOptions) -> Report:
     """Serving cells back to just before their first bad write."""
     folder = changeable(context)
     if options.apply is not None:
-        return _apply(context, folder, folder.load_plan(options.apply, "revert"))
+        return _apply(context, folder, folder.load_plan(options.apply, "revert"), options)
+    _no_engine(options)
     require_settled(folder)
     fresh = fresh_radius(context, folder)
     consents = _consents(context, options)
@@ -68,16 +70,18 @@ def revert(context: Context, options: PlanOptions) -> Report:
     facts = with_tables(context, fresh, facts, cells, consents, reverting=True)
     rules = context.config.declarations
     protected = frozenset(cell for cell in cells if rules.dataset(cell.dataset).protected)
-    plan = plan_revert(facts, consents, rules.skew, protected)
+    describing = describing_copies(context, facts)
+    plan = plan_revert(replace(facts, keep=describing), consents, rules.skew, protected)
     warnings = tuple(dict.fromkeys(told for cell in cells for told in unpointed(context.config, cell)))
-    return _shown(context, folder, _with(plan, warnings), consents, options)
+    return _shown(context, folder, _with(plan, (*warnings, *describing.warnings)), consents, options)
 
 
 def purge(context: Context, options: PlanOptions) -> Report:
     """The tainted cells covered with delete markers, every version kept."""
     folder = changeable(context)
     if options.apply is not None:
-        return _apply(context, folder, folder.load_plan(options.apply, "purge"))
+        return _apply(context, folder, folder.load_plan(options.apply, "purge"), options)
+    _no_engine(options)
     require_settled(folder)
     fresh = fresh_radius(context, folder)
     consents = _consents(context, options)
@@ -149,7 +153,8 @@ def resume(context: Context, take_over: bool) -> Report:
         from incident.commands.backfill import resume_backfill
 
         return resume_backfill(context, folder, plan, take_over)
-    with _execution(context, folder, plan, _performer(context, plan)) as run:
+    batched = folder if read_journal(folder.journal_dir, plan.id).jobs else None
+    with _execution(context, folder, plan, _performer(context, plan, batched)) as run:
         return _told(folder, plan, finish(run, take_over=take_over))
 
 
@@ -214,14 +219,26 @@ def _shown(context: Context, folder: IncidentFolder, plan: Plan, consents: Conse
     return report
 
 
-def _apply(context: Context, folder: IncidentFolder, plan: Plan) -> Report:
+def _no_engine(options: PlanOptions) -> None:
+    if options.engine is not None or options.submit:
+        raise UsageError("--engine and --submit belong to --apply PLAN_ID", "plan first, without them", code="usage")
+
+
+def _apply(context: Context, folder: IncidentFolder, plan: Plan, options: PlanOptions | None = None) -> Report:
+    engine, submit = (options.engine, options.submit) if options is not None else (None, False)
+    if engine not in {None, "s3-batch"} or (submit and engine is None):
+        raise UsageError(f"there is no engine {engine!r}" if engine else "--submit needs an engine", "--engine s3-batch")
     if context.config.policy.approvals:
         raise InputNeeded(
             f"[policy] approvals = {context.config.policy.approvals}, and approving plans is not built yet",
             "set approvals = 0 in incident.toml if you may",
             code="approval",
         )
-    performer = _performer(context, plan)
+    if engine is not None and not submit:
+        from incident.batch.engine import preview
+
+        return preview(context, folder, plan, _objects(context, plan))
+    performer = _performer(context, plan, batched=folder if engine is not None else None)
     fresh_start = read_journal(folder.journal_dir, plan.id).begun is None
     if fresh_start and (why := _relocated(context, plan) or performer.moved()):
         again = f"incident undo {plan.target}" if plan.target is not None else f"incident {plan.phase}"
@@ -261,13 +278,24 @@ def _told(folder: IncidentFolder, plan: Plan, applied: Applied) -> Report:
     return show_applied(folder, plan, applied, following)
 
 
-def _performer(context: Context, plan: Plan) -> PlanActions:
-    stores, recall = partial(open_store, context.config), Assurance(context).recall
-    objects = ObjectActions(plan, stores, context.now, recall=recall)
+def _performer(context: Context, plan: Plan, batched: IncidentFolder | None = None) -> PlanActions:
+    """``batched``: the incident whose folder holds what goes to S3 Batch Operations, where they put the delete markers."""
+    objects, recall = _objects(context, plan), Assurance(context).recall
     pointers = PointerActions(plan, partial(assured, context), context.now)
     tables = TableActions(plan, partial(open_table, context.config), context.config.declarations, context.now)
-    families = dict.fromkeys(KINDS, objects) | dict.fromkeys(ASIDE, aside_actions(context.config, plan, context.now, recall))
-    return PlanActions(plan, {**families, SwapPointer: pointers, ChangeTable: tables}, context.now, at_once=AT_ONCE)
+    families: dict[type[Action], Family] = dict.fromkeys(KINDS, objects)
+    families |= dict.fromkeys(ASIDE, aside_actions(context.config, plan, context.now, recall))
+    families |= {SwapPointer: pointers, ChangeTable: tables}
+    if batched is not None:
+        from incident.batch.engine import family, require
+
+        require(plan)
+        families[PutMarker] = family(context, batched, plan, objects)
+    return PlanActions(plan, families, context.now, at_once=AT_ONCE)
+
+
+def _objects(context: Context, plan: Plan) -> ObjectActions:
+    return ObjectActions(plan, partial(open_store, context.config), context.now, recall=Assurance(context).recall)
 
 
 def _current(context: Context, cells: Sequence[PlannedCell], spool: KeySpool) -> tuple[Current, list[BucketState]]:
