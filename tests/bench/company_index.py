@@ -18,7 +18,7 @@ from lineage.index.ingest import Ingest
 from lineage.timestamps import from_datetime
 from tests.bench.company import Company, Job, Reading, Run, Table, partitions
 
-_KIND: dict[str, int] = {**KIND}
+_KIND = {str(kind): number for kind, number in KIND.items()}
 _DAYS_AT_ONCE = 20
 """Between two checkpoints."""
 
