@@ -23,7 +23,7 @@ from lineage.attempts import Cell
 from lineage.declarations import Declarations
 from runbooks.actions import AsideAction
 from runbooks.aside import versionless
-from runbooks.facts import Keeping, Place
+from runbooks.facts import KEPT_DAYS, Keeping, Place
 from runbooks.plan import Plan, Refusal
 from runbooks.survey import LOCAL, BucketState, CellSurvey, Target
 from runbooks.targets import Location, inside, location
@@ -79,7 +79,18 @@ def keeping(config: Config, cell: Cell, target: Target, state: BucketState, plac
     if not same or there.server != state.server:
         why = f"the quarantine s3://{where.bucket}/{where.prefix} is not reached as {target.bucket} is: other endpoint or profile"
         return Refusal(str(cell), why, "other-server")
-    return _relying(f"s3://{where.bucket}/{where.prefix}", state)
+    return replace(_relying(f"s3://{where.bucket}/{where.prefix}", state), expires=_expires(there, where.prefix))
+
+
+def _expires(there: BucketState, prefix: str) -> str:
+    """Why copies in the quarantine's bucket might not last as long as an incident does; empty when nothing speaks against it."""
+    url = f"the quarantine s3://{there.bucket}/{prefix}"
+    if not there.lifecycle_known:
+        return f"the lifecycle rules of {url} may not be read, so they might expire the copies"
+    found = [one.days for one in there.expirations if one.prefix.startswith(prefix) or prefix.startswith(one.prefix)]
+    if found and min(found) < KEPT_DAYS:
+        return f"a lifecycle rule expires what lies in {url} after {min(found)} days, less than {KEPT_DAYS}"
+    return ""
 
 
 def _relying(to: str, state: BucketState) -> Keeping:

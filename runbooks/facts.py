@@ -45,13 +45,14 @@ class Keeping:
     """Where a cell's objects are kept when they are set aside, and what can be relied upon there.
 
     ``to``: a URL that ends at a ``/``. ``exact``: taking away takes nothing but the planned object. ``absent``: bringing back
-    covers nothing. ``why``: which of both is not so, and why, in words.
+    covers nothing. ``why``: which of both is not so, and why, in words. ``expires``: why what is kept there might not last.
     """
 
     to: str
     exact: bool = True
     absent: bool = True
     why: str = ""
+    expires: str = ""
 
 
 Unreadable = Callable[[str, ObjectVersion], str]
@@ -169,6 +170,9 @@ def questions(reached: ReachedCell, survey: CellSurvey, facts: Facts, consents: 
     if kept and days and min(days) < KEPT_DAYS:
         why = f"a lifecycle rule of {bucket} expires covered versions after {min(days)} days, less than {KEPT_DAYS}"
         found.append(Refusal(name, why, "expiring"))
+    keeping = facts.keepings.get(reached.cell)
+    if isinstance(keeping, Keeping) and keeping.expires:
+        found.append(Refusal(name, keeping.expires, "expiring"))
     others = [place for place in facts.places if place.dataset not in {None, reached.cell.dataset}]
     shared = ((_shared(reached.cell.dataset, survey.target, place, facts), place) for place in others)
     found += [Refusal(name, f"{survey.target.url} {how} {place.what}", "contains") for how, place in shared if how is not None]

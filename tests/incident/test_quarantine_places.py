@@ -23,7 +23,7 @@ from runbooks.consents import Consents
 from runbooks.facts import Keeping, Place
 from runbooks.guarantees import EVERYTHING, Guarantees
 from runbooks.plan import Refusal
-from runbooks.survey import LOCAL, BucketState, Target
+from runbooks.survey import LOCAL, BucketState, Expiry, Target
 from tests.aside_world import DAY, AsideWorld
 
 RULES = Declarations(datasets=(DatasetRule("*", partition=Layout("dt={dt}")),))
@@ -135,6 +135,32 @@ def test_what_can_be_relied_upon_is_what_the_bucket_was_seen_to_honour(
     assert isinstance(found, Keeping)
     assert (found.to, found.exact, found.absent) == ("s3://vault/incident/", exact, absent)
     assert bool(found.why) == (not (exact and absent))
+
+
+@pytest.mark.parametrize(
+    ("there", "said"),
+    [
+        (BucketState("vault", "Off"), ""),
+        (BucketState("vault", "Off", expirations=(Expiry("", 7),)), "7 days"),
+        (BucketState("vault", "Off", expirations=(Expiry("incident/x/", 7),)), "7 days"),
+        (BucketState("vault", "Off", expirations=(Expiry("other/", 7), Expiry("incident/", 30))), ""),
+        (BucketState("vault", "Off", lifecycle_known=False), "may not be read"),
+    ],
+)
+def test_a_quarantine_that_is_cleaned_up_by_a_rule_is_a_question(
+    monkeypatch: pytest.MonkeyPatch, there: BucketState, said: str
+) -> None:
+    class Store:
+        def state(self, _bucket: str) -> BucketState:
+            return there
+
+    store = Store()
+    monkeypatch.setattr("incident.quarantine.open_store", lambda *_: store)
+    monkeypatch.setattr("incident.quarantine.open_reader", lambda *_: store)
+    found = s3("s3://vault/incident/", state=BucketState("lake", "Off", guarantees=EVERYTHING))
+    assert isinstance(found, Keeping)
+    assert said in found.expires
+    assert bool(said) == bool(found.expires)
 
 
 # --- files ---------------------------------------------------------------------------------------------------------------

@@ -104,6 +104,14 @@ def test_without_a_quarantine_or_a_condition_nothing_is_taken(keeping: Keeping |
     assert not purge(survey(one("a")), keeping).actions
 
 
+def test_a_quarantine_that_might_not_last_is_a_question() -> None:
+    keeping = replace(VAULT, expires="a lifecycle rule expires it")
+    assert codes(purge(survey(one("a")), keeping)) == ["expiring"]
+    named = purge(survey(one("a")), keeping, NAMED)
+    assert not named.refused
+    assert any("included by name" in warning for warning in named.warnings)
+
+
 def test_a_cell_goes_back_to_its_kept_copy_absence_included() -> None:
     plan = revert(
         survey(one("changed", "bad"), one("same", "s"), one("extra", "x"), one("_SUCCESS", "old")),
