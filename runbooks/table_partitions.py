@@ -24,12 +24,14 @@ _AMBIGUOUS = frozenset({"null", "None", ""})
 class FieldValue:
     """One partition field of a file. ``names``: of the field and its column, lower case; a partition's key is one of them.
 
-    ``value`` None: NULL. ``plain`` false: what the value says of the column cannot be undone (a bucket, a truncation).
+    ``value`` None: NULL. ``plain`` false: what the value says of the column cannot be undone (a bucket, a truncation). ``dated``:
+    it holds dates, also where this one is NULL.
     """
 
     names: frozenset[str]
     value: Period | int | str | None
     plain: bool = True
+    dated: bool = False
 
 
 def standing(cell: Partition, fields: Sequence[FieldValue]) -> Standing:
@@ -40,7 +42,7 @@ def standing(cell: Partition, fields: Sequence[FieldValue]) -> Standing:
 
 def _of_key(key: str, value: Value, cell: Partition, fields: Sequence[FieldValue]) -> Standing:
     if key == BARE:
-        dated = [one for one in fields if isinstance(one.value, Period)]
+        dated = [one for one in fields if one.dated or isinstance(one.value, Period)]
         named = dated if len(dated) == 1 else []
     else:
         hours = HOUR_KEYS if key in HOUR_KEYS else frozenset({key.lower()})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
@@ -81,12 +81,13 @@ class _Places:
 
     def __init__(self, table: DeltaTable) -> None:
         self._name, self._columns = table.table_uri, table.metadata().partition_columns
+        self._dates = {name for name, kind in _kinds(table).items() if kind == "date"}
         self._known: dict[tuple[Any, ...], Standing] = {}
 
     def standing(self, cell: Asked, one: DeltaFile) -> Standing:
         known = (cell.partition, *one.values.values())
         if known not in self._known:
-            self._known[known] = standing(cell.partition, [_value(name, value) for name, value in one.values.items()])
+            self._known[known] = standing(cell.partition, [_value(name, value, self._dates) for name, value in one.values.items()])
         return self._known[known]
 
     def unclear(self, where: Standing, one: DeltaFile) -> str:
@@ -96,11 +97,11 @@ class _Places:
         return f"{one.path} of {self._name} may hold rows of other partitions too; it is partitioned by {by}"
 
 
-def _value(name: str, raw: Any) -> FieldValue:
+def _value(name: str, raw: Any, dates: Collection[str]) -> FieldValue:
     names = frozenset({name.lower()})
     match raw:
         case None | str():
-            return FieldValue(names, raw)
+            return FieldValue(names, raw, dated=name in dates)
         case bool():
             return FieldValue(names, str(raw).lower())
         case int():
@@ -108,6 +109,10 @@ def _value(name: str, raw: Any) -> FieldValue:
         case date() if not isinstance(raw, datetime):
             return FieldValue(names, Period(datetime(raw.year, raw.month, raw.day, tzinfo=UTC), Grain.DAY))
     return FieldValue(names, str(raw), plain=False)
+
+
+def _kinds(table: DeltaTable) -> dict[str, str]:
+    return {field.name: str(getattr(field.type, "type", field.type)) for field in table.schema().fields}
 
 
 def unsuited(table: DeltaTable) -> str:
@@ -122,7 +127,7 @@ def unsuited(table: DeltaTable) -> str:
         return f"{table.table_uri} numbers its rows, so that its files cannot be brought back"
     if said.get("delta.appendOnly") == "true":
         return f"{table.table_uri} only takes new rows (delta.appendOnly)"
-    kinds = {field.name: str(getattr(field.type, "type", field.type)) for field in table.schema().fields}
+    kinds = _kinds(table)
     odd = [f"{name} ({kinds.get(name)})" for name in table.metadata().partition_columns if kinds.get(name) not in _PLAIN]
     return f"{table.table_uri} is partitioned by {', '.join(odd)}, whose values are not written in one way only" if odd else ""
 

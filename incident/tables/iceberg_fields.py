@@ -42,13 +42,14 @@ def _column(table: Table, source: int) -> tuple[str, Any] | None:
 def _value(names: frozenset[str], transform: Any, column: tuple[str, Any] | None, raw: Any) -> tuple[FieldValue, bool]:
     """The value, and whether it is a stretch of time cut by the clock of UTC."""
     from pyiceberg.transforms import DayTransform, HourTransform, IdentityTransform, MonthTransform, YearTransform
-    from pyiceberg.types import DateType
+    from pyiceberg.types import DateType, TimestampType, TimestamptzType
 
     dates = column is not None and isinstance(column[1], DateType)
     if raw is None and not isinstance(transform, IdentityTransform | DayTransform | HourTransform | MonthTransform | YearTransform):
         return FieldValue(names, None, plain=False), False
     if raw is None:
-        return FieldValue(names, None), False
+        timed = dates or (column is not None and isinstance(column[1], TimestampType | TimestamptzType))
+        return FieldValue(names, None, dated=timed), False
     match transform:
         case DayTransform():
             return FieldValue(names, Period(_EPOCH + timedelta(days=_days(raw)), Grain.DAY)), not dates
