@@ -17,7 +17,7 @@ from lineage.index.ingest import Ingest
 from lineage.index.query import Query
 from lineage.index.reader import Index
 from lineage.index.rows import Row
-from tests.lineage.index_histories import MemoryFiles
+from tests.lineage.index_histories import HOUR, MemoryFiles
 from tests.lineage.openlineage import JSON, dataset, ran, told
 
 DECLARED = Declarations()
@@ -77,6 +77,16 @@ def test_a_run_that_began_before_the_fault_takes_it_back_to_its_own_beginning() 
         *ran(*on(13), "second", "second", reads=["late"], writes=["last"]),
     ]
     assert runs(both(events, Fault(job="test/clean", since="2026-11-18"))) == {"bad", "long", "reader", "second"}
+
+
+def test_skew_takes_it_back_across_midnight() -> None:
+    events = [
+        *ran(*on(18), "bad", "clean", writes=["clean"]),
+        *ran("2026-11-10T00:00:00Z", "2026-11-18T05:00:00Z", "long", "long", reads=["clean"], writes=["early"]),
+        *ran(*on(9, 10), "reader", "reader", reads=["early"], writes=["late"]),
+    ]
+    found = both(events, Fault(job="test/clean", since="2026-11-18"), Declarations(skew=20 * HOUR))
+    assert runs(found) == {"bad", "long", "reader"}
 
 
 def test_attempts_that_tell_no_nominal_time_may_be_meant_by_any() -> None:
