@@ -29,8 +29,8 @@ def create(path: Path, data: bytes | Iterable[bytes]) -> bool:
     return True
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Write a file whole, over what was there. Raises OSError, and then what was there still is."""
+def replace(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Write a file whole (``data`` as for ``create``), over what was there. Raises OSError, and then what was there still is."""
     with _temporary(path, data) as temporary:
         temporary.replace(path)
         sync(path.parent)

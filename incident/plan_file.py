@@ -51,9 +51,18 @@ def path_of(folder: Path, plan: Plan) -> Path:
     return folder / f"{plan.phase}-{plan.sha256}{SUFFIX}"
 
 
-def write_plan(folder: Path, plan: Plan, created_at: int, lines: int = LINES) -> bool:
-    """Write a plan under its name, durably; False where it is there already. ``created_at`` in ns UTC. Raises OSError."""
-    return files.create(path_of(folder, plan), _pieces(plan, created_at, lines))
+def write_plan(folder: Path, plan: Plan, created_at: int, lines: int = LINES) -> None:
+    """Write a plan under its name, durably; nothing changes where it is there already. ``created_at`` in ns UTC. Raises OSError.
+
+    A file that is not what its name says is written anew: planning again is what whoever finds it is told to do.
+    """
+    path = path_of(folder, plan)
+    if files.create(path, _pieces(plan, created_at, lines)):
+        return
+    try:
+        read_plan(path)
+    except IncidentError:
+        files.replace(path, _pieces(plan, created_at, lines))
 
 
 def _pieces(plan: Plan, created_at: int, lines: int) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from incident.errors import INPUT_NEEDED, PENDING
+from incident.errors import INPUT_NEEDED, PENDING, IncidentError
 from incident.executor import Applied
 from incident.home import IncidentFolder
 from incident.language import plural
@@ -80,6 +80,21 @@ def show_plan(folder: IncidentFolder, plan: Plan, consents: Consents, now: int, 
     )
 
 
+def as_shown(folder: IncidentFolder, plan: Plan) -> None:
+    """Raises IncidentError when the timeline says that another plan was shown under this id: its file was put there since.
+
+    An id is the beginning of a hash; the timeline, whose records cannot be changed unnoticed, has all of it.
+    """
+    for record in folder.timeline.records():
+        told = record.evidence.get("sha256") if record.evidence.get("plan_id") == plan.id else None
+        if record.kind == "planned" and told not in {None, plan.sha256}:
+            raise IncidentError(
+                f"{plan.id} is not the plan that was shown: the timeline has {told}, its file {plan.sha256}",
+                f"incident {plan.phase}" if plan.target is None else f"incident undo {plan.target}",
+                code="plan-damaged",
+            )
+
+
 def _evidence(plan: Plan) -> dict[str, Any]:
     return {
         "plan_id": plan.id,
@@ -107,7 +122,7 @@ def _hint(code: str) -> str:
             return "--writers-stopped"
         case "no-good-value" | "no-target" | "tainted-target":
             return "--pointer URL=VALUE, or --skip-refused to go on with the rest"
-        case "suspect" | "unresolved" | "open-writer" | "not-remakeable" | "expiring" | "nothing-there" | "contains" | "rewritten":
+        case "suspect" | "unresolved" | "open-writer" | "not-remakeable" | "expiring" | "nothing-there" | "contains" | "rewritten" | "drops-commits":
             return "--include CELL, or --skip-refused to go on with the rest"
         case _:
             return "--skip-refused to go on with the rest"

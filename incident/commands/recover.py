@@ -26,7 +26,7 @@ from incident.object_actions import AT_ONCE, KINDS, ObjectActions
 from incident.outputs import place
 from incident.plan_actions import Family, PlanActions
 from incident.plan_options import PlanOptions
-from incident.plan_report import show_applied, show_plan
+from incident.plan_report import as_shown, show_applied, show_plan
 from incident.pointer_actions import PointerActions
 from incident.pointers.planned import assured, pointers_now, survey_pointers, unlisted
 from incident.pointers.serving import unpointed
@@ -39,7 +39,7 @@ from incident.storage import open_reader, open_store
 from incident.surveys import places, surveyor
 from incident.tables import open_table
 from incident.tables.actions import TableActions, tables_now
-from incident.tables.planned import with_tables
+from incident.tables.planned import unconditional, with_tables
 from lineage.attempts import Cell
 from lineage.timestamps import parse
 from runbooks.consents import Consents
@@ -154,6 +154,7 @@ def resume(context: Context, take_over: bool) -> Report:
 
         return resume_backfill(context, folder, plan, take_over)
     batched = folder if read_journal(folder.journal_dir, plan.id).jobs else None
+    as_shown(folder, plan)
     with _execution(context, folder, plan, _performer(context, plan, batched)) as run:
         return _told(folder, plan, finish(run, take_over=take_over))
 
@@ -238,6 +239,7 @@ def _apply(context: Context, folder: IncidentFolder, plan: Plan, options: PlanOp
         from incident.batch.engine import preview
 
         return preview(context, folder, plan, _objects(context, plan))
+    as_shown(folder, plan)
     performer = _performer(context, plan, batched=folder if engine is not None else None)
     fresh_start = read_journal(folder.journal_dir, plan.id).begun is None
     if fresh_start and (why := _relocated(context, plan) or performer.moved()):
@@ -282,7 +284,8 @@ def _performer(context: Context, plan: Plan, batched: IncidentFolder | None = No
     """``batched``: the incident whose folder holds what goes to S3 Batch Operations, where they put the delete markers."""
     objects, recall = _objects(context, plan), Assurance(context).recall
     pointers = PointerActions(plan, partial(assured, context), context.now)
-    tables = TableActions(plan, partial(open_table, context.config), context.config.declarations, context.now)
+    reached = partial(open_table, context.config)
+    tables = TableActions(plan, reached, context.config.declarations, context.now, partial(unconditional, context))
     families: dict[type[Action], Family] = dict.fromkeys(KINDS, objects)
     families |= dict.fromkeys(ASIDE, aside_actions(context.config, plan, context.now, recall))
     families |= {SwapPointer: pointers, ChangeTable: tables}

@@ -276,6 +276,21 @@ def test_a_disk_without_room_is_told_and_nothing_is_planned(tmp_path: Path, monk
     assert list(tmp_path.iterdir()) == [], "what does not fit leaves no file behind"
 
 
+def test_a_damaged_plan_is_whole_again_once_it_was_planned_again(tmp_path: Path) -> None:
+    plans, plan = SavedPlans(tmp_path, "INC-1"), plan_of(markers(5))
+    plans.save(plan, NOW)
+    path = path_of(tmp_path, plan)
+    whole = path.read_bytes()
+    plans.save(plan, NOW + 1)
+    assert path.read_bytes() == whole
+    path.write_bytes(whole[:-1])
+    with pytest.raises(IncidentError):
+        plans.load(plan.id)
+    plans.save(plan, NOW + 10**9)
+    assert plans.load(plan.id) == plan
+    assert [one.name for one in tmp_path.iterdir()] == [path.name]
+
+
 # --- an incident's folder ------------------------------------------------------------------------------------------------
 
 

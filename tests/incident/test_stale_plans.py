@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from incident.home import Home
 from lineage.timestamps import SECOND
 from runbooks.survey import Expiry
 from tests.small_lake import Lake, Terminal, incident_on
@@ -90,3 +91,18 @@ def test_what_was_applied_stays_undoable_after_its_dataset_became_protected(term
     undo = terminal.ok("undo", plan_id)["plan"]["id"]
     terminal.ok("undo", plan_id, "--apply", undo)
     assert terminal.lake.contents() == before
+
+
+def test_only_the_plan_that_was_shown_is_applied_whatever_lies_under_its_id(terminal: Terminal) -> None:
+    """Somebody made another file whose hash begins alike; the timeline has the whole hash of what was shown."""
+    plan = terminal.ok("purge")["plan"]
+    event = [one for one in terminal.ok("timeline")["events"] if one["kind"] == "planned"][-1]
+    assert event["evidence"]["sha256"] == plan["sha256"]
+    assert plan["sha256"].startswith(plan["id"].partition("-")[2])
+    [folder] = [path.parent for path in (terminal.lake.folder / "home").rglob("plans")]
+    home = Home(folder.parent).incident(folder.name)
+    home.timeline.append("planned", "another", evidence={"plan_id": plan["id"], "sha256": "0" * 64})
+    listing = terminal.lake.store.listing("lake")
+    code, envelope = terminal("purge", "--apply", plan["id"])
+    assert (code, envelope["problems"][0]["code"]) == (1, "plan-damaged")
+    assert terminal.lake.store.listing("lake") == listing
