@@ -118,11 +118,13 @@ def _hint(code: str) -> str:
             return "incident blast"
         case "unbounded" | "undecidable":
             return "--before T, or --skip-refused to go on with the rest"
+        case "drops-commits":
+            return "--include CELL gives those commits up; --skip-refused goes on with the rest"
         case "unconditional":
             return "--writers-stopped"
         case "no-good-value" | "no-target" | "tainted-target":
             return "--pointer URL=VALUE, or --skip-refused to go on with the rest"
-        case "suspect" | "unresolved" | "open-writer" | "not-remakeable" | "expiring" | "nothing-there" | "contains" | "rewritten" | "drops-commits":
+        case "suspect" | "unresolved" | "open-writer" | "not-remakeable" | "expiring" | "nothing-there" | "contains" | "rewritten":
             return "--include CELL, or --skip-refused to go on with the rest"
         case _:
             return "--skip-refused to go on with the rest"

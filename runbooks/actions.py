@@ -203,6 +203,8 @@ class ChangeTable:
     leaves: str
     size: int
     cell: str
+    writers_stopped: bool = False
+    """The operator's word stands in for a condition that the table's storage does not honour."""
     op: Literal["change-table"] = "change-table"
 
 

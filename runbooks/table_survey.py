@@ -116,3 +116,5 @@ class TableSurvey:
     now: CellFiles
     good: Good | Refusal | None = None
     others: tuple[TableVersion, ...] = ()
+    unconditional: str = ""
+    """Why a commit at the same time as ours could be lost; empty when none can."""

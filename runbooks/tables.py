@@ -58,7 +58,8 @@ def purged_tables(facts: Facts, chosen: Collection[Cell], consents: Consents) ->
             why = "cannot be made again: no [[orchestrator]] covers a job that writes it"
             doubts.append(Refusal(str(reached.cell), why, "not-remakeable"))
         before = len(found.drafts)
-        found.take(survey, doubts, _purge(survey), named=reached.cell in chosen)
+        draft = _conditional(survey, consents) or _purge(survey, consents)
+        found.take(survey, doubts, draft, named=reached.cell in chosen)
         if reached.serving and survey.now.files and len(found.drafts) > before:
             why = "serves and was not reverted: its readers will find nothing until it is made again"
             found.warnings.append(f"{reached.cell} {why}")
@@ -79,7 +80,7 @@ def reverted_tables(
         wanted = reached.serving or reached.cell in chosen or reached.cell in needed
         if not wanted or reached.cell in settled:
             continue
-        draft = _revert(reached, survey)
+        draft = _conditional(survey, consents) or _revert(reached, survey, consents)
         doubts = [*uncertainties(reached, consents), *_nothing_there(survey)]
         if isinstance(draft, Draft) and survey.place.whole:
             doubts += _dropping(survey)
@@ -97,6 +98,14 @@ def _surveyed(facts: Facts, found: AtTables) -> Iterator[tuple[ReachedCell, Tabl
             yield reached, survey
         elif survey is not None:
             found.refused.append(survey)
+
+
+def _conditional(survey: TableSurvey, consents: Consents) -> Refusal | None:
+    """Where a commit of somebody else could be lost to ours, nobody else may commit."""
+    if not survey.unconditional or consents.writers_stopped:
+        return None
+    why = f"{survey.unconditional}; stop whoever writes it and give --writers-stopped"
+    return Refusal(str(survey.cell), why, "unconditional")
 
 
 def _nothing_there(survey: TableSurvey) -> list[Refusal]:
@@ -117,16 +126,16 @@ def _dropping(survey: TableSurvey) -> list[Refusal]:
     return [Refusal(str(survey.cell), why, "drops-commits")]
 
 
-def _purge(survey: TableSurvey) -> Draft | Refusal:
+def _purge(survey: TableSurvey, consents: Consents) -> Draft | Refusal:
     """A commit without the cell's files; every file stays where it is, until somebody expires or vacuums."""
     if survey.now.unclear:
         return Refusal(str(survey.cell), survey.now.unclear, "table-partition")
     planned = PlannedCell.of(survey.cell, "nothing", survey.place.url)
-    gone = _change(survey, planned, CellFiles(), target="")
+    gone = _change(survey, planned, CellFiles(), consents, target="")
     return Draft(planned, (gone,) if survey.now.files else (), None)
 
 
-def _revert(reached: ReachedCell, survey: TableSurvey) -> Draft | Refusal:
+def _revert(reached: ReachedCell, survey: TableSurvey, consents: Consents) -> Draft | Refusal:
     """The cell as it was before the fault."""
     name, good = str(reached.cell), survey.good
     if good is None:
@@ -142,10 +151,12 @@ def _revert(reached: ReachedCell, survey: TableSurvey) -> Draft | Refusal:
     if same or (good.files.fingerprint == survey.now.fingerprint and not unclear):
         return Draft(planned, (), None)
     target = "" if good.version is None else good.version.version
-    return Draft(planned, (_change(survey, planned, good.files, target=target, whole=whole),), None)
+    return Draft(planned, (_change(survey, planned, good.files, consents, target=target, whole=whole),), None)
 
 
-def _change(survey: TableSurvey, planned: PlannedCell, leaves: CellFiles, *, target: str, whole: bool = False) -> ChangeTable:
+def _change(
+    survey: TableSurvey, planned: PlannedCell, leaves: CellFiles, consents: Consents, *, target: str, whole: bool = False
+) -> ChangeTable:
     return ChangeTable(
         table=survey.place.url,
         uuid=survey.uuid,
@@ -155,4 +166,5 @@ def _change(survey: TableSurvey, planned: PlannedCell, leaves: CellFiles, *, tar
         leaves=leaves.fingerprint,
         size=max(survey.now.size, leaves.size),
         cell=str(planned),
+        writers_stopped=bool(survey.unconditional) and consents.writers_stopped,
     )

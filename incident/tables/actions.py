@@ -23,10 +23,21 @@ _TRIES = 5
 
 
 class TableActions:
-    """Performs the table actions of one plan. ``tables`` opens a table as it is now; ``clock`` is in ns UTC."""
+    """Performs the table actions of one plan. ``tables`` opens a table as it is now; ``clock`` is in ns UTC.
 
-    def __init__(self, plan: Plan, tables: Tables, declarations: Declarations, clock: Callable[[], int]) -> None:
+    ``unconditional``: why commits to a table could be lost.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        tables: Tables,
+        declarations: Declarations,
+        clock: Callable[[], int],
+        unconditional: Callable[[TablePlace], str] = lambda _place: "",
+    ) -> None:
         self._plan, self._tables, self._declarations, self._clock = plan, tables, declarations, clock
+        self._unconditional = unconditional
         self._datasets = {str(cell): cell.cell.dataset for cell in plan.cells}
 
     def chunks(self, indices: Sequence[int]) -> list[list[int]]:
@@ -93,6 +104,8 @@ class TableActions:
                 return f"{_table(action)} is another table than the one planned for"
             if action.change == "version" and table.version != action.requires.version_id:
                 return f"{_table(action)} is at version {table.version}, planned was {action.requires.version_id}"
+            if not action.writers_stopped and (why := self._unconditional(_place(action))):
+                return why
         return ""
 
     def strays(self) -> dict[str, str]:

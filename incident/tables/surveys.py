@@ -25,6 +25,7 @@ class TableSurveyor:
     """Looks at the cells that are in tables. Raises CredentialsMissing, StorageUnreachable.
 
     ``reverting``: also look for the last good version, which ``before`` decides where nothing else does (ns UTC).
+    ``unconditional``: why commits to a table could be lost.
     """
 
     tables: Tables
@@ -32,6 +33,7 @@ class TableSurveyor:
     radius: BlastRadius
     reverting: bool
     before: int | None = None
+    unconditional: Callable[[TablePlace], str] = lambda _place: ""
     warnings: list[str] = field(default_factory=list)
 
     def survey(self, cells: Iterable[ReachedCell]) -> Found:
@@ -57,10 +59,11 @@ class TableSurveyor:
             why = f"{error.message}; {error.hint}"
             return {reached.cell: Refusal(str(reached.cell), why, code) for reached in places.values()}
         self.warnings += table.warnings()
+        unconditional = self.unconditional(next(iter(places)))
         found: Found = {}
         goods: dict[str, dict[TablePlace, ReachedCell]] = {}
         for place, reached in places.items():
-            survey = TableSurvey(reached.cell, place, table.uuid, table.version, now[place.url])
+            survey = TableSurvey(reached.cell, place, table.uuid, table.version, now[place.url], unconditional=unconditional)
             if self.reverting:
                 good = self._good(table, reached)
                 others = self._others(reached, good.since) if isinstance(good, Good) and place.whole else ()
