@@ -116,10 +116,12 @@ class Framed(Sequence[T]):
 class Spool:
     """A file without a name, gone with the process, that several threads append frames to. It lies in ``folder``, if one is given.
 
+    ``level``: how hard zstd tries; below zero it hardly does, and costs next to nothing.
+
     Raises TimelineUnwritable where there is no room for it.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, level: int = 3) -> None:
         import tempfile
 
         try:
@@ -129,12 +131,12 @@ class Spool:
             Path(name).unlink()
         except OSError as error:
             raise _no_room(error) from error
-        self._handle, self._end, self._lock = handle, 0, threading.Lock()
+        self._handle, self._level, self._end, self._lock = handle, level, 0, threading.Lock()
         weakref.finalize(self, os.close, handle)
 
     def add(self, data: bytes, count: int) -> Frame:
         """Append ``count`` values as one frame."""
-        packed = compress(data, level=1)
+        packed = compress(data, self._level)
         with self._lock:
             frame = Frame(self._end, len(packed), count, hashlib.sha256(packed).digest())
             try:

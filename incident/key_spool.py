@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice, pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,14 +33,14 @@ _WHAT = "the temporary file of this survey"
 class Keys(Framed[KeyHistory]):
     """Keys in frames on disk, in the order of their bytes. ``starts``: the first key of each frame."""
 
-    def __init__(self, frames: Sequence[Frame], raw: Raw, starts: Sequence[bytes]) -> None:
+    def __init__(self, frames: Sequence[Frame], raw: Raw, starts: Sequence[str]) -> None:
         super().__init__(frames, raw, _decoded, _WHAT)
         self._starts = starts
         self._names = lru_cache(maxsize=2)(lambda number: {one.key: one for one in self._values(number)})
 
     def find(self, key: str) -> KeyHistory | None:
         """The history of a key; quick where keys are asked for in about their order."""
-        number = bisect_right(self._starts, _bytes(key)) - 1
+        number = bisect_right(self._starts, key) - 1
         return self._names(number).get(key) if number >= 0 else None
 
 
@@ -75,14 +76,14 @@ class KeySpool:
 
     def _opened(self) -> Spool:
         with self._lock:
-            self._spool = self._spool or Spool(self._folder)
+            self._spool = self._spool or Spool(self._folder, level=-3)
             return self._spool
 
 
 class _Run:
     """Keys that were sorted and written together."""
 
-    def __init__(self, frames: list[Frame], starts: list[bytes], last: bytes) -> None:
+    def __init__(self, frames: list[Frame], starts: list[str], last: str) -> None:
         self.frames, self.starts, self.first, self.last = frames, starts, starts[0], last
 
     @classmethod
@@ -94,7 +95,7 @@ class _Run:
 
 def _merged(spool: Spool, runs: list[_Run]) -> Iterator[KeyHistory]:
     """All keys of runs, sorted by their first keys; a run is opened only when its turn has come."""
-    heap: list[tuple[bytes, int, KeyHistory, Iterator[KeyHistory]]] = []
+    heap: list[tuple[str, int, KeyHistory, Iterator[KeyHistory]]] = []
     waiting = list(enumerate(runs))[::-1]
     while heap or waiting:
         while waiting and (not heap or waiting[-1][1].first <= heap[0][0]):
@@ -117,12 +118,8 @@ def _rewritten(spool: Spool, keys: Iterator[KeyHistory], size: int) -> Iterator[
         yield _Run.written(spool, some)
 
 
-def _order(history: KeyHistory) -> bytes:
-    return _bytes(history.key)
-
-
-def _bytes(key: str) -> bytes:
-    return key.encode("utf-8", "surrogatepass")
+_order = attrgetter("key")
+"""The order of the bytes of UTF-8 is that of the code points."""
 
 
 def _encoded(keys: list[KeyHistory]) -> bytes:

@@ -35,20 +35,19 @@ class Gathering:
     def through(self, histories: Iterable[KeyHistory]) -> Iterator[KeyHistory]:
         """The same histories, each taken on its way."""
         for history in histories:
-            self.take(history)
+            key, versions = history.key, history.versions
+            if not versions[0].is_marker:
+                self._objects += 1
+            for version in versions:
+                if version.version_id == "null":
+                    self._nulls = True
+                if not self._fine and version.last_modified % SECOND:
+                    self._fine = True
+            if key.endswith(COMPLETION):
+                self._completions = True
+            if self._form is None:
+                self._form = table_format((key,))
             yield history
-
-    def take(self, history: KeyHistory) -> None:
-        self._objects += not history.versions[0].is_marker
-        for version in history.versions:
-            if version.version_id == "null":
-                self._nulls = True
-            if version.last_modified % SECOND:
-                self._fine = True
-        if history.key.endswith(COMPLETION):
-            self._completions = True
-        if self._form is None:
-            self._form = table_format((history.key,))
 
     def contents(self) -> Contents:
         return Contents(self._objects, self._nulls, self._completions, self._fine, self._form)
@@ -59,6 +58,6 @@ def contents_of(survey: CellSurvey) -> Contents:
     if survey.contents is not None:
         return survey.contents
     gathering = Gathering()
-    for history in survey.keys:
-        gathering.take(history)
+    for _ in gathering.through(survey.keys):
+        pass
     return gathering.contents()

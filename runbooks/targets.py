@@ -125,6 +125,8 @@ _ICEBERG = re.compile(r"(?:^|/)metadata/(?:version-hint\.text|snap-[^/]*\.avro|[
 def table_format(keys: Iterable[str]) -> str | None:
     """The table format that files with these keys betray, or None."""
     for key in keys:
+        if "_log/" not in key and ".hoodie/" not in key and "_lakefs/" not in key and "metadata/" not in key:
+            continue  # as nearly all are
         path = f"/{key}"
         if "/_delta_log/" in path:
             return "delta"
