@@ -290,6 +290,28 @@ def test_a_file_that_somebody_puts_in_place_meanwhile_is_never_lost(
     assert [path.name for path in (tmp_path / "lake").rglob(".*")] == []
 
 
+def test_of_two_who_put_files_in_place_meanwhile_the_last_one_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One just before our exchange, and one just before we put the first one's file back."""
+    found = world("json-local", tmp_path)
+    bad, good, other = found.place.values
+    found.place.write(bad)
+    plan = found.plan(good)
+    real, times = local_file.exchange, itertools.count()
+
+    def meddled(one: Path, another: Path) -> None:
+        number = next(times)
+        if number < 2:
+            found.place.write((other, '"44"')[number])
+        real(one, another)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(local_file, "exchange", meddled)
+        assert found.apply(plan).status == "drifted"
+    assert next(times) == 3
+    assert found.place.open().now().value == '"44"'
+    assert [path.name for path in (tmp_path / "lake").rglob(".*")] == []
+
+
 def test_a_catalogue_that_ignores_the_version_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = world("glue-fake", tmp_path)
     assert found.catalog is not None

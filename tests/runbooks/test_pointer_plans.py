@@ -12,8 +12,9 @@ from lineage.datasets import DatasetId
 from lineage.partitions import parse_partition
 from lineage.timestamps import AFTER, BEFORE, SECOND
 from runbooks.consents import Consents
-from runbooks.plan import Refusal
+from runbooks.plan import PlannedCell, Refusal
 from runbooks.pointers import Elsewhere, Swap, decide, doubts, moments, served, shown, unseen, wrong
+from runbooks.serving import AtPointers
 from runbooks.survey import BucketState, Overlap, PointedAt, PointerSurvey, PointerVersion
 from tests.recovery_world import reached
 
@@ -217,3 +218,13 @@ def test_values_are_shown_on_one_line() -> None:
     assert shown("") == "(empty)"
     assert shown("a\nb\nc\n") == "a and 2 more lines"
     assert len(shown("x" * 200)) == 81
+
+
+def test_a_pointer_is_not_swapped_to_what_cannot_be_set_back_with_it() -> None:
+    since = {**SINCE, cell("41"): 105 * SECOND}
+    blue_green = swap(decide(cell("42"), survey({"42": tainted("42", 105), "41": tainted("41", 106)}), since))
+    asked = AtPointers(Consents(), {URL: (cell("42"), blue_green)})
+    drafts, unmet = asked.drafts({})
+    assert (drafts, [one.code for one in unmet]) == ([], ["needs"])
+    drafts, unmet = asked.drafts({cell("41"): PlannedCell.of(cell("41"), "data", "s3://lake/features/v=41/")})
+    assert ([draft.planned.leaves for draft in drafts], unmet) == (["pointer"], [])
