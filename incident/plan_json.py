@@ -1,4 +1,4 @@
-"""Plans that versions before 0.2 saved, as one JSON document: what was applied from them stays known and can be taken back."""
+"""Plans as the first versions saved them, as one JSON document: what was applied from them stays known and can be taken back."""
 
 from __future__ import annotations
 
