@@ -17,7 +17,7 @@ from collections.abc import Callable
 from incident.errors import ObjectMissing, PreconditionFailed, StorageError
 from incident.journal import Outcome
 from incident.storage.port import Checksum, Described, Made, ObjectStore
-from lineage.timestamps import render
+from lineage.timestamps import SECOND, parse, render
 from runbooks.actions import AsideAction, BringBack, SetAside
 from runbooks.aside import identity, kept_at, object_place
 from runbooks.survey import BucketState, KeyHistory, ObjectVersion
@@ -50,17 +50,16 @@ class AsideObjects:
         if isinstance(action, BringBack):
             return ""
         store = self._store(action)
-        now = _current(store.history(action.bucket, action.key))
-        if now is None:
-            return Outcome("drifted", None, _DELETED)
-        if not _planned(action, now):
-            return Outcome("drifted", None, _WRITTEN)
+        planned = action.requires.version_id
         try:
-            source = store.describe(action.bucket, action.key, None if now.version_id == "null" else now.version_id)
+            source = store.describe(action.bucket, action.key, None if planned == "null" else planned)
         except ObjectMissing:
             return Outcome("drifted", None, _DELETED)
-        if source.etag != action.requires.etag:
-            return Outcome("drifted", None, _WRITTEN)
+        same = (source.etag, source.size) == (action.requires.etag, action.size)
+        if not same or source.last_modified // SECOND != parse(action.last_modified) // SECOND:
+            return Outcome(
+                "drifted", None, _WRITTEN
+            )  # to the second, as this answer tells it; the look before the deletion tells more
         copy = self._copy(store, source, action)
         if isinstance(copy, Outcome):
             return copy
@@ -93,19 +92,16 @@ class AsideObjects:
     # --- set aside --------------------------------------------------------------------------------------------------------
 
     def _copy(self, store: ObjectStore, source: Described, action: SetAside) -> Described | Outcome:
-        """The copy in quarantine, made unless it is there. Its name is this plan's alone, so that what is there is ours."""
+        """The copy in quarantine as it is there, made unless it is. Its name is this plan's alone, so that what is there is ours."""
         bucket, key = object_place(self._url(action))
         try:
-            return store.describe(bucket, key)
-        except ObjectMissing:
-            pass
-        try:
+            # Where the condition is ignored a second try writes the same bytes once more: the source is held to its ETag.
             made = store.copy_object(source, bucket, key, over=None)
         except ObjectMissing:
             return Outcome("drifted", None, _DELETED)
         except PreconditionFailed:
             try:
-                return store.describe(bucket, key)  # somebody else at work on this plan was faster
+                return store.describe(bucket, key)  # it is there from an earlier try
             except ObjectMissing:
                 return Outcome("drifted", None, _WRITTEN)
         if made.differs:
