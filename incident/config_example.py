@@ -20,6 +20,7 @@ EXAMPLE = """\
 # region = "eu-north-1"
 # requester_pays = true                   # we pay for what we ask of it
 # probe = false                           # never try out what it honours; then no condition is relied upon
+# batch_role = "arn:aws:iam::123456789012:role/s3-batch"   # for --engine s3-batch, with batch_function
 
 # What datasets are; later entries override earlier ones, key by key.
 # [[dataset]]

@@ -119,6 +119,8 @@ def _storage(table: Table) -> StorageRule:
         table.text("region"),
         requester_pays=table.flag("requester_pays") or False,
         probe=table.flag("probe") is not False,
+        batch_role=table.text("batch_role"),
+        batch_function=table.text("batch_function"),
     )
     table.finish()
     return rule

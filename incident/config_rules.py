@@ -18,6 +18,9 @@ class StorageRule:
     requester_pays: bool = False
     probe: bool = True
     """Whether scratch objects may be written to find out what the server honours."""
+    batch_role: str | None = None
+    batch_function: str | None = None
+    """ARNs of what S3 Batch Operations run as, and of the Lambda function that they invoke."""
 
     def covers(self, bucket: str, prefix: str) -> bool:
         return bucket == self.bucket and (prefix.rstrip("/") + "/").startswith(self.prefix)

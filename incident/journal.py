@@ -139,6 +139,15 @@ class Journal:
         """Before the first part of a multipart upload, and again before it completes, with the ETag that it will have."""
         self._append({"type": "upload", "at": render(at), "action": action, "id": upload_id, "etag": etag})
 
+    def job(self, part: int, job_id: str, account: str, bucket: str, report: str, at: int) -> None:
+        """A job that is about to be created (its id is empty yet), and again once it has an id."""
+        said = {"id": job_id, "account": account, "bucket": bucket, "report": report, "ended": ""}
+        self._append({"type": "job", "at": render(at), "part": part, **said})
+
+    def job_ended(self, part: int, status: str, at: int) -> None:
+        """Everything it did is settled."""
+        self._append({"type": "job", "at": render(at), "part": part, **self.state.jobs[part], "ended": status})
+
     def outcome(self, results: Mapping[int, Outcome], at: int) -> None:
         if not results:
             return

@@ -124,6 +124,7 @@ class JournalState:
     doubtful request that went without a look.
     ``strays``: cells that in the end held what the plan did not know of, and what that was.
     ``uploads``: multipart uploads of doubtful copies, by upload id, each with the ETag of what it would make, empty if not known.
+    ``jobs``: those that others do for us, by the part of the plan; ``id`` is empty before we know it, ``ended`` how it ended.
     """
 
     begun: int | None = None
@@ -137,6 +138,7 @@ class JournalState:
     before: dict[int, dict[str, Any]] = field(default_factory=dict)
     since: Numbers = field(default_factory=Numbers)
     uploads: dict[int, dict[str, str]] = field(default_factory=dict)
+    jobs: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def count(self, status: Status) -> int:
         return self.outcomes.count(status)
@@ -174,8 +176,8 @@ class JournalState:
                     self.before = {**dict.fromkeys(actions, before), **self.before}
             case "made":
                 self.made |= {int(index): made for index, made in record["versions"].items()}
-            case "upload":
-                self.uploads.setdefault(int(record["action"]), {})[str(record["id"])] = str(record["etag"])
+            case "upload" | "job":
+                self._under_way(record)
             case "outcome":
                 for index in spread(record.get("done", ())):
                     self._settle(index, Outcome("done", self.made.get(index)), at)
@@ -185,6 +187,13 @@ class JournalState:
                 self.strays = {str(cell): str(why) for cell, why in record["cells"].items()}
             case "end":
                 self.ended = at
+
+    def _under_way(self, record: Mapping[str, Any]) -> None:
+        """What takes longer than a request."""
+        if record["type"] == "upload":
+            self.uploads.setdefault(int(record["action"]), {})[str(record["id"])] = str(record["etag"])
+        else:
+            self.jobs[int(record["part"])] = {name: str(record[name]) for name in ("id", "account", "bucket", "report", "ended")}
 
     def _settle(self, index: int, outcome: Outcome, at: int) -> None:
         self.outcomes[index] = outcome

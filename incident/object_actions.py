@@ -7,7 +7,7 @@ names. Where nobody can say whether a version is ours, it stays and is reported.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from incident.bucket_watch import BucketWatch, Recall, Seen
 from incident.cell_sweep import Span
 from incident.journal import Journal, Outcome
 from incident.object_chunks import KINDS, Cells, brings_completion
-from incident.object_evidence import check, settle, uploaded
+from incident.object_evidence import check, settle, uploaded, verify
 from incident.object_requests import look
 from incident.object_tries import Tries, concluded
 from incident.object_workers import Workers
@@ -155,6 +155,26 @@ class ObjectActions:
         repeatable = all(_honours(action, one.seen) for action in actions.values())
         tries = Tries(one.store, one.bucket, before, one.journal, self._clock, self._workers, since, repeatable)
         tries.through(actions, one.span)
+
+    def settle_sent(self, chunk: Sequence[int], journal: Journal, errors: Mapping[int, str], unsure: Collection[int]) -> None:
+        """The outcomes of requests that somebody else sent for us, by a look at each.
+
+        ``errors``: why one had no effect, if it had none. ``unsure``: may still be under way, so that not seeing it proves nothing.
+        """
+        actions, span = self._cells.of(chunk)
+        first = actions[chunk[0]]
+        store = self._store(first)
+        self._watch.look(store, first.bucket, settling=True)
+        found = look(store, first.bucket, [action.key for action in actions.values()], self._workers, span)
+        results: dict[int, Outcome] = {}
+        for index, action in actions.items():
+            history, made = found.get(action.key), journal.state.made.get(index)
+            seen = verify(action, history, made) if made else settle(action, history, None, journal.state.since.get(index))
+            outcome = concluded(store, action, seen)
+            if outcome is None and (drift := check(action, history)):
+                outcome = Outcome("drifted", None, drift)
+            results[index] = outcome or Outcome("unknown" if index in unsure else "failed", None, errors.get(index, ""))
+        journal.outcome(results, self._clock())
 
     def _undone(self, cell: str, journal: Journal) -> dict[str, str]:
         """What is not done of a cell, but for its completion markers: key → status."""

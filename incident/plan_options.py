@@ -11,7 +11,10 @@ _CONSENTS = ("include", "max_objects", "max_bytes", "skip_refused", "before", "w
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
-    """``apply`` is a plan id. ``max_bytes`` as typed (``1 TiB``); ``before`` is an RFC 3339 time, ``pointer`` are ``URL=VALUE``."""
+    """``apply`` is a plan id. ``max_bytes`` as typed (``1 TiB``); ``before`` is an RFC 3339 time, ``pointer`` are ``URL=VALUE``.
+
+    ``engine``: who puts the delete markers, and ``submit`` that it is to begin.
+    """
 
     apply: str | None = None
     include: tuple[str, ...] = ()
@@ -22,6 +25,8 @@ class PlanOptions:
     writers_stopped: bool = False
     pointer: tuple[str, ...] = ()
     detailed_exitcode: bool = False
+    engine: str | None = None
+    submit: bool = False
     lineage: tuple[str, ...] = ()
 
     def told(self, report: Report) -> Report:

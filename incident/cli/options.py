@@ -50,6 +50,8 @@ PLAN: dict[str, tuple[Any, Any]] = {
     "before": (_one("--before", "T", "Revert to the state before T, where the start is not known."), None),
     "writers_stopped": (_flag("--writers-stopped", "You made sure that nothing writes these cells."), False),
     "pointer": (_many("--pointer", "URL=VALUE", "The good value of a pointer, where it cannot be told"), None),
+    "engine": (_one("--engine", "s3-batch", "Have S3 Batch Operations put the delete markers of --apply."), None),
+    "submit": (_flag("--submit", "Send the job, instead of showing it."), False),
     "detailed_exitcode": (_flag("--detailed-exitcode", "Exit 8 when the plan has actions."), False),
     "lineage": (Lineage, None),
 }

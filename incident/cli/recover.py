@@ -19,6 +19,9 @@ OF_OBJECTS = frozenset({"max_objects", "max_bytes", "before", "writers_stopped",
 
 But what an undo brings back, where no versions are kept, could cover what is written just now: that is a consent of its own."""
 
+ENGINE = frozenset({"engine", "submit"})
+"""Who does it, where a plan puts delete markers."""
+
 
 @command(app, "revert", HEADING)
 def revert(context: Context, options: PlanOptions) -> Report:
@@ -53,7 +56,7 @@ def purge(context: Context, options: PlanOptions) -> Report:
     return options.told(recover.purge(context, options))
 
 
-@command(app, "backfill", HEADING, without=OF_OBJECTS)
+@command(app, "backfill", HEADING, without=OF_OBJECTS | ENGINE)
 def backfill(context: Context, options: PlanOptions) -> Report:
     """Have the orchestrators make the purged partitions again, in order."""
     from incident.commands import backfill as module
@@ -91,7 +94,7 @@ def resume(
     return recover.resume(context, take_over)
 
 
-@command(app, "undo", HEADING, without=OF_OBJECTS - {"writers_stopped"})
+@command(app, "undo", HEADING, without=(OF_OBJECTS - {"writers_stopped"}) | ENGINE)
 def undo(
     context: Context,
     options: PlanOptions,

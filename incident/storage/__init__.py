@@ -10,6 +10,7 @@ from incident.storage.port import ObjectReader, ObjectStore
 from runbooks.survey import LOCAL
 
 if TYPE_CHECKING:
+    from incident.storage.s3_control import BatchControl
     from incident.storage.s3_files import S3Files
 
 
@@ -53,6 +54,14 @@ def open_files(config: StorageConfig, bucket: str, prefix: str) -> S3Files:
 
     entry = _entry(config, bucket, prefix)
     return S3Files(entry.endpoint, entry.profile, entry.region, bucket, prefix, requester_pays=entry.requester_pays)
+
+
+def open_control(config: StorageConfig, bucket: str) -> BatchControl:
+    """S3 Batch Operations for a bucket. Raises UsageError when no [[storage]] entry covers it."""
+    from incident.storage.s3_control import S3Control
+
+    entry = _entry(config, bucket, "")
+    return S3Control(entry.endpoint, entry.profile, entry.region, requester_pays=entry.requester_pays)
 
 
 def _entry(config: StorageConfig, bucket: str, prefix: str) -> StorageEntry:

@@ -28,7 +28,9 @@ THROTTLED = frozenset({"SlowDown", "Throttling", "ThrottlingException", "Request
 _UNCERTAIN = frozenset({"InternalError", "RequestTimeout", "500", "502", "503", "504", "ServiceUnavailable"})
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "RequestExpired"})
 _CREDENTIALS = frozenset({"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "UnrecognizedClientException"})
-_DENIED = frozenset({"AccessDenied", "AllAccessDisabled", "AccountProblem", "403", "Forbidden", "UnauthorizedAccess"})
+_DENIED = frozenset(
+    {"AccessDenied", "AccessDeniedException", "AllAccessDisabled", "AccountProblem", "403", "Forbidden", "UnauthorizedAccess"}
+)
 _CONDITION = frozenset({"PreconditionFailed", "412", "ConditionalRequestConflict"})
 _ELSEWHERE = frozenset(
     {"PermanentRedirect", "301", "AuthorizationHeaderMalformed", "TemporaryRedirect", "IllegalLocationConstraintException"}
