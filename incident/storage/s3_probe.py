@@ -228,9 +228,9 @@ class Trial:
     def _batch(self, name: str, etag: str) -> str | None:
         [marked] = self.store.put_markers(self.bucket, {self.prefix + name: etag})
         if marked.error == "PreconditionFailed":
-            raise PreconditionFailed(f"{self._place(name)} is no longer what it was; nothing was changed")
+            raise PreconditionFailed(f"{self._place(name)} is no longer what it was; nothing was changed", "run it again")
         if marked.error:
-            raise StorageError(f"{self._place(name)}: {marked.error}")
+            raise StorageError(f"{self._place(name)}: {marked.error}", "incident doctor")
         return marked.marker
 
     def _history(self, name: str) -> KeyHistory | None:
