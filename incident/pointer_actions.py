@@ -43,6 +43,8 @@ class PointerActions:
         outcome: Outcome | None = None
         if index in journal.state.doubtful:
             outcome = pointer.settle(action, mark, journal.state.made.get(index))
+        if outcome is None:
+            outcome = self._early(action, journal)
         if outcome is None and (why := self._moved(action, pointer) or _differs(action, pointer.now())):
             outcome = Outcome("drifted", None, why)
         if outcome is None:
@@ -50,6 +52,19 @@ class PointerActions:
         journal.outcome({index: outcome}, self._clock())
         if outcome.status != "done":
             self._changed.add(index)
+
+    def _early(self, action: SwapPointer, journal: Journal) -> Outcome | None:
+        """Why it must not be swapped yet: what it would name is not set back."""
+        cells = self._plan.indices() if action.after else {}
+        swaps = {index for index, _ in self._plan.of(SwapPointer)} if action.after else set()
+        for cell in action.after:
+            indices = (index for part in cells.get(cell, ()) for index in part if index not in swaps)
+            found = {journal.state.outcomes.status(index) for index in indices} - {"done"}
+            if "drifted" in found:
+                return Outcome("drifted", None, f"{cell} changed, and what it would name is not set back")
+            if found:
+                return Outcome("failed", None, f"{cell} is not set back yet")
+        return None
 
     def _swapped(self, index: int, action: SwapPointer, pointer: Pointer, mark: str, journal: Journal) -> Outcome:
         journal.intent([index], self._clock())

@@ -174,6 +174,8 @@ class SwapPointer:
     told: str = ""
     writers_stopped: bool = False
     """The operator's word stands in for a condition that the pointer's server does not honour."""
+    after: tuple[str, ...] = ()
+    """Cells of the plan that must be set back first: until then what ``new`` names is tainted itself."""
     size: int = 0
     op: Literal["swap-pointer"] = "swap-pointer"
 

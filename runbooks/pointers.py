@@ -124,6 +124,7 @@ def swap_action(planned: PlannedCell, swap: Swap, consents: Consents) -> SwapPoi
         cell=str(planned),
         told=swap.told,
         writers_stopped=consents.writers_stopped,
+        after=tuple(sorted(map(str, swap.needs))),
     )
 
 

@@ -231,7 +231,7 @@ def _inverse(action: DataAction, made: str | None, now: KeyHistory | None, place
         case SwapPointer():
             if there is None or made is None or there.version_id != made:
                 return None
-            return replace(action, requires=there, old=action.new, new=action.old)
+            return replace(action, requires=there, old=action.new, new=action.old, after=())
         case ChangeTable():
             if there is None or made is None or there.etag != action.leaves:
                 return None

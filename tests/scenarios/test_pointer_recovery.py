@@ -210,6 +210,16 @@ def test_where_data_was_overwritten_in_place_objects_go_back_and_the_pointer_sta
     assert incident.current() == CURRENT % "41"
 
 
+def test_a_pointer_is_not_swapped_to_what_could_not_be_set_back(incident: Incident) -> None:
+    incident.publish("41", job="bad-publish", swap=False)
+    plan = incident.plan("revert")
+    incident.bucket.put("serving/features/v=41/part-0", b"somebody else's")
+    applied = incident("revert", "--apply", plan["id"], code=5)["data"]
+    assert (applied["done"], applied["drifted"]) == (0, 2)
+    assert incident.bucket.read("serving/features/v=41/part-0") == b"somebody else's"
+    assert incident.current() == CURRENT % "42"
+
+
 def test_where_both_were_overwritten_objects_go_back_before_the_pointer(incident: Incident) -> None:
     """Blue and green: the one that served before went bad later, so that it has to be set back as well."""
     incident.publish("41", job="bad-publish", swap=False)
