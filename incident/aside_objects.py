@@ -92,7 +92,7 @@ class AsideObjects:
     # --- set aside --------------------------------------------------------------------------------------------------------
 
     def _copy(self, store: ObjectStore, source: Described, action: SetAside) -> Described | Outcome:
-        """The copy in quarantine as it is there, made unless it is. Its name is this plan's alone, so that what is there is ours."""
+        """The copy as it is in quarantine, made unless it is there. Its name is this plan's alone: what is there is ours."""
         bucket, key = object_place(self._url(action))
         try:
             # Where the condition is ignored a second try writes the same bytes once more: the source is held to its ETag.
