@@ -17,6 +17,7 @@ from incident.errors import PreconditionFailed, StorageUnreachable
 from incident.journal import Journal, Outcome, read_journal
 from incident.pointer_actions import PointerActions
 from incident.pointers import local_file
+from incident.pointers.exchange import exchange
 from incident.pointers.objects import ObjectPointer
 from incident.pointers.port import Pointer
 from incident.storage.memory import MemoryStore
@@ -296,7 +297,7 @@ def test_of_two_who_put_files_in_place_meanwhile_the_last_one_stays(tmp_path: Pa
     bad, good, other = found.place.values
     found.place.write(bad)
     plan = found.plan(good)
-    real, times = local_file.exchange, itertools.count()
+    real, times = exchange, itertools.count()
 
     def meddled(one: Path, another: Path) -> None:
         number = next(times)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from incident.pointers import glue
+from incident.pointers.objects import ObjectPointer
 from tests.pointer_world import FakeCatalog, table
 from tests.small_lake import CONFIG, Terminal, incident_on
 
@@ -230,3 +231,26 @@ def test_what_was_swapped_is_told_and_counts_as_no_object(terminal: Terminal) ->
     assert "s3://lake/models/PRODUCTION: 7 → 6" in told[0]
     terminal.ok("export", "--format", "md", "-o", str(terminal.lake.folder / "post.md"))
     assert "0 objects, 0 B, 1 pointer" in (terminal.lake.folder / "post.md").read_text()
+
+
+@pytest.mark.parametrize("step", ["swap", "verify"])
+def test_a_resume_finds_a_swap_that_was_cut_off(terminal: Terminal, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    models(terminal, "s3://lake/models/PRODUCTION")
+    plan = terminal.ok("revert")["plan"]["id"]
+    real = getattr(ObjectPointer, step)
+
+    def cut_off(*args: Any) -> None:
+        real(*args)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ObjectPointer, step, cut_off)
+        assert terminal("revert", "--apply", plan)[0] == 130
+    before = terminal.lake.store.listing("lake", "models/PRODUCTION")
+    assert terminal("revert")[0] == 3
+    resumed = terminal.ok("resume", "--take-over")
+    assert (resumed["done"], resumed["pointers"]) == (1, 1)
+    assert terminal.lake.store.listing("lake", "models/PRODUCTION") == before
+    undone = terminal.ok("undo", plan)["plan"]
+    terminal.ok("undo", "--apply", undone["id"])
+    assert terminal.lake.contents()["models/PRODUCTION"] == "7\n"
