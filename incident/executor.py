@@ -199,7 +199,8 @@ def _walk(run: Execution, journal: Journal) -> None:
         nonlocal begun
         begun += len(step)
         if run.progress is not None:
-            run.progress.advance(len(step), sum(getattr(plan.actions[index], "size", 0) for index in step))
+            size = step.size if step.size is not None else sum(getattr(plan.actions[index], "size", 0) for index in step)
+            run.progress.advance(len(step), size)
         if stop.is_set() and begun < len(left):
             raise _Stopped
 

@@ -110,7 +110,8 @@ class Cells:
 
     def _step(self, cell: str, indices: Sequence[int], held: dict[int, ObjectAction], span: Span | None) -> Step:
         self._decoded[indices[0]] = held, span
-        return Step(indices, lane=cell, alone=marks_completion(held[indices[0]].key))
+        size = sum(action.size for action in held.values())
+        return Step(indices, lane=cell, alone=marks_completion(held[indices[0]].key), size=size)
 
     def of(self, chunk: Sequence[int]) -> tuple[dict[int, ObjectAction], Span | None]:
         """The actions of a chunk, and what of its cell is to be looked at with it."""

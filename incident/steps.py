@@ -24,6 +24,8 @@ class Step(Sequence[int]):
     indices: Sequence[int]
     lane: str | None = None
     alone: bool = False
+    size: int | None = None
+    """Bytes of what is acted on; None where nobody reckoned it."""
 
     def __len__(self) -> int:
         return len(self.indices)

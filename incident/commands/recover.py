@@ -229,12 +229,6 @@ def _apply(context: Context, folder: IncidentFolder, plan: Plan, options: PlanOp
     engine, submit = (options.engine, options.submit) if options is not None else (None, False)
     if engine not in {None, "s3-batch"} or (submit and engine is None):
         raise UsageError(f"there is no engine {engine!r}" if engine else "--submit needs an engine", "--engine s3-batch")
-    if context.config.policy.approvals:
-        raise InputNeeded(
-            f"[policy] approvals = {context.config.policy.approvals}, and approving plans is not built yet",
-            "set approvals = 0 in incident.toml if you may",
-            code="approval",
-        )
     if engine is not None and not submit:
         from incident.batch.engine import preview
 

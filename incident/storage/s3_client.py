@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -49,15 +49,14 @@ class S3Connection:
     @cached_property
     def _reads(self) -> S3Client:
         client: S3Client = self._client("s3", attempts=6)
-        # First, so that botocore's search for errors in answers of status 200 need not parse a page once more.
-        client.meta.events.register_first("before-parse.s3.ListObjectVersions", _keep_order)
+        _read_ourselves(client, {"ListObjectVersions": _keep_order})
         return client
 
     @cached_property
     def _effects(self) -> S3Client:
         client: S3Client = self._client("s3", attempts=1)
         client.meta.events.register("before-call.s3.DeleteObjects", self._write_batch)
-        client.meta.events.register_first("before-parse.s3.DeleteObjects", _read_batch)
+        _read_ourselves(client, {"DeleteObjects": _read_batch})
         return client
 
     def _delete_batch(self, bucket: str, objects: Sequence[Named]) -> Answer:
@@ -147,6 +146,29 @@ def answered(send: Callable[[], _T], place: str, *without: str) -> _T | str:
             return send()
     except ClientError as error:
         return error_code(error)
+
+
+def _read_ourselves(client: Any, readers: Mapping[str, Callable[..., None]]) -> None:
+    """Have the answers to some operations read by us.
+
+    Botocore parses every answer of status 200 once before anything else, in search of an error. What these readers have read is
+    an empty one by then, and what they leave to it is searched as ever. Should a later botocore search elsewhere, it only parses
+    twice again.
+    """
+    from botocore import handlers
+
+    searches = getattr(handlers, "_handle_200_error", None)
+    events = client.meta.events
+
+    def read(operation_model: Any, **answer: Any) -> None:
+        if (reader := readers.get(operation_model.name)) is not None:
+            reader(**answer)
+        if searches is not None:
+            searches(operation_model=operation_model, **answer)
+
+    if searches is not None:
+        events.unregister("before-parse.s3.*", searches)
+    events.register_first("before-parse.s3.*", read)
 
 
 def _keep_order(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_rest: object) -> None:
