@@ -6,7 +6,7 @@ moto runs only the cells it gets right: it ignores ETag conditions and would hid
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import boto3
 import pytest
@@ -14,7 +14,7 @@ from moto import mock_aws
 
 from incident.errors import BucketMissing, ObjectMissing, PreconditionFailed, StorageError
 from incident.storage.memory import MemoryStore
-from incident.storage.port import ObjectStore
+from incident.storage.port import ObjectStore, Upload
 from incident.storage.s3 import S3Store
 from tests.s3_server import LiveBucket
 
@@ -223,3 +223,85 @@ def test_a_removal_always_names_a_version_of_its_own(version_id: str) -> None:
         store.remove_version("bkt", "p/k", version_id)
     with pytest.raises(StorageError, match="refusing"):
         store.remove_versions("bkt", [("p/k", version_id)])
+
+
+def test_a_version_is_described_as_it_was_written(place: Place) -> None:
+    first = place.put("p/a b+é", b"good")
+    place.put("p/a b+é", b"worse")
+    old, new = place.store.describe(place.bucket, "p/a b+é", first), place.store.describe(place.bucket, "p/a b+é")
+    assert (old.version_id, old.size, old.bucket, old.key) == (first, 4, place.bucket, "p/a b+é")
+    history = place.store.history(place.bucket, "p/a b+é")
+    assert history is not None
+    assert [(one.version_id, one.etag, one.size) for one in history.versions] == [
+        (one.version_id, one.etag, one.size) for one in (new, old)
+    ]
+    assert (old.archived, old.customer_key, old.held(2**62)) == (False, False, "")
+    place.delete("p/a b+é")
+    with pytest.raises(ObjectMissing):
+        place.store.describe(place.bucket, "p/a b+é")
+    with pytest.raises(ObjectMissing):
+        place.store.describe(place.bucket, "p/never")
+
+
+def test_a_copy_to_another_key_is_conditional_on_both_sides(safe: Place) -> None:
+    made = safe.put("p/source", b"good")
+    source = safe.store.describe(safe.bucket, "p/source", made)
+    copied = safe.store.copy_object(source, safe.bucket, "kept/copy", over=None)
+    found = safe.store.history(safe.bucket, "kept/copy")
+    assert found is not None
+    assert (found.top.version_id, found.top.etag, copied.differs) == (copied.version_id, copied.etag, "")
+    assert safe.store.read(safe.bucket, "kept/copy") == b"good"
+    with pytest.raises(PreconditionFailed):
+        safe.store.copy_object(replace(source, etag='"other"'), safe.bucket, "kept/copy", over=copied.etag)
+    assert safe.store.history(safe.bucket, "kept/copy") == found
+    assert safe.store.history(safe.bucket, "p/source") is not None
+
+
+def test_a_put_goes_only_over_what_was_meant(safe: Place) -> None:
+    first = safe.store.put_object(safe.bucket, "p/pointer", b"1", over=None)
+    with pytest.raises(PreconditionFailed):
+        safe.store.put_object(safe.bucket, "p/pointer", b"2", over=None)
+    with pytest.raises(PreconditionFailed):
+        safe.store.put_object(safe.bucket, "p/pointer", b"2", over='"other"')
+    assert safe.store.read(safe.bucket, "p/pointer") == b"1"
+    like = safe.store.describe(safe.bucket, "p/pointer")
+    second = safe.store.put_object(safe.bucket, "p/pointer", b"22", over=first.etag, like=like)
+    found = safe.store.history(safe.bucket, "p/pointer")
+    assert found is not None
+    assert [one.version_id for one in found.versions] == [second.version_id, first.version_id]
+    assert (found.top.etag, found.top.size) == (second.etag, second.size) == (second.etag, 2)
+
+
+def test_a_deletion_takes_only_what_was_meant_and_destroys_nothing(safe: Place) -> None:
+    safe.put("p/k", b"1")
+    planned = etag(safe, "p/k")
+    safe.put("p/k", b"2")
+    before = safe.store.history(safe.bucket, "p/k")
+    assert before is not None
+    with pytest.raises(PreconditionFailed):
+        safe.store.delete_object(safe.bucket, "p/k", if_match=planned)
+    assert safe.store.history(safe.bucket, "p/k") == before
+    marker = safe.store.delete_object(safe.bucket, "p/k", if_match=before.top.etag)
+    after = safe.store.history(safe.bucket, "p/k")
+    assert after is not None
+    assert (after.top.version_id, after.top.is_marker, after.versions[1:]) == (marker, True, before.versions)
+    with pytest.raises((PreconditionFailed, ObjectMissing)):
+        safe.store.delete_object(safe.bucket, "p/k", if_match=before.top.etag)
+    assert safe.store.history(safe.bucket, "p/k") == after
+
+
+def test_an_upload_that_nobody_knows_is_there_no_more(place: Place) -> None:
+    place.put("p/k", b"1")
+    assert place.store.abort_upload(Upload(place.bucket, "p/k", "nobody-s")) is False
+
+
+def test_what_a_probe_finds_out_is_told_with_the_state_from_then_on(place: Place, request: pytest.FixtureRequest) -> None:
+    place.put("p/k", b"1")
+    before = list(place.store.histories(place.bucket, ""))
+    found = place.store.probe(place.store.state(place.bucket), ".dataops-incident/", 7)
+    assert list(place.store.histories(place.bucket, "")) == before
+    assert found.asked == 7
+    assert ("conditional-batch-delete" in found) is ("moto" not in request.node.name), "moto ignores it, and is found out"
+    place.store.remember(place.bucket, found)
+    assert place.store.state(place.bucket).guarantees == found
+    assert place.store.state(place.bucket, brief=True).guarantees == found
