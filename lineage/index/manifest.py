@@ -11,6 +11,7 @@ import orjson
 from lineage.errors import IndexUnreadable
 from lineage.index.files import Files
 from lineage.index.schema import FORMAT
+from lineage.sources import Problems, Skipped
 
 OPEN = "open"
 """The "day" of attempts that never told their end."""
@@ -108,6 +109,9 @@ class Manifest:
         )
 
 
+Note = tuple[str, int, str, bool]
+"""A line that was not used (or, where that is true, only noted): its file, its number, and why."""
+
 _AGAIN = "remove it and run incident lineage ingest again: it is made from the sources"
 
 
@@ -166,3 +170,11 @@ def clear(files: Files, also: Manifest) -> None:
     for day in files.names("attempts"):
         there += [f"attempts/{day}/{name}" for name in files.names(f"attempts/{day}")]
     files.remove(name for name in there if name not in kept)
+
+
+def as_skipped(notes: list[Note] | tuple[Note, ...]) -> Problems:
+    """The problems that were kept."""
+    found = Problems()
+    for source, line, reason, noted in notes:
+        (found.noted if noted else found.skipped).append(Skipped(source, line, reason))
+    return found

@@ -32,10 +32,9 @@ from lineage.errors import FaultError
 from lineage.fault import Fault, Fix, choose, clock_range, find_job, nominal_ranges, parse_cell
 from lineage.graph import Tagged
 from lineage.history import History
-from lineage.index.manifest import Part
+from lineage.index.manifest import Part, as_skipped
 from lineage.index.reach import Reach
 from lineage.index.reader import Index
-from lineage.index.resuming import as_skipped
 from lineage.index.rows import Row
 from lineage.index.told import Teller
 from lineage.partitions import BARE, overlap
@@ -110,7 +109,7 @@ class Query:
         for dataset, seen in here.items():
             certain, possible = self.reach.keys.get(dataset, (set(), set()))
             least, most = seen | certain, seen | possible
-            if BARE not in most or len(most) < 2 or len(least) > 2 or least == most:
+            if BARE not in seen or len(least) > 2 or least == most:  # only what is written without a key is spelled anew
                 keys[dataset] = least
                 continue
             touching = self.reach.touching({dataset})

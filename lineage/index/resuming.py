@@ -13,8 +13,8 @@ from lineage.decoding.batches import Filling, read_batches
 from lineage.decoding.streams import Range
 from lineage.decoding.workers import pays, read_together
 from lineage.index.batch import Batch
-from lineage.index.manifest import Known
-from lineage.sources import Problems, Skipped
+from lineage.index.manifest import Known, Note
+from lineage.sources import Problems
 from lineage.sources.openlineage import by_lines
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 _TAIL = 4096
 _CHUNK = 1 << 20
-
-Note = tuple[str, int, str, bool]
 
 
 @dataclass(slots=True)
@@ -151,11 +149,3 @@ class _Joined(io.RawIOBase):
         self._head = self._head[len(data) :] if self._head else b""
         view[: len(data)] = data
         return len(data)
-
-
-def as_skipped(notes: list[Note] | tuple[Note, ...]) -> Problems:
-    """The problems that were kept."""
-    found = Problems()
-    for source, line, reason, noted in notes:
-        (found.noted if noted else found.skipped).append(Skipped(source, line, reason))
-    return found

@@ -10,12 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from lineage.decoding.batches import Filling
 from lineage.errors import SourceUnreadable
 from lineage.index.files import Files
-from lineage.index.ingest import Ingest
-from lineage.index.manifest import PENDING, Manifest, latest
-from lineage.index.resuming import Note, as_skipped, read_on
+from lineage.index.manifest import PENDING, Manifest, Note, as_skipped, latest
 from lineage.sources import Problems, Skipped, StampedRemote, refuse_credentials
 from lineage.sources.openlineage import is_lineage, local_files
 
@@ -112,6 +109,10 @@ def update(
     before = latest(files)
     if before is not None and not anew and not news(before, there) and not (files.exclusive and files.has(PENDING)):
         return _updated(before, 0, problems)
+    from lineage.decoding.batches import Filling
+    from lineage.index.ingest import Ingest
+    from lineage.index.resuming import read_on
+
     with files.locked(), _uncollected():
         ingest = Ingest.open(files, anew=anew)
         fresh = news(ingest.base, there)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -55,16 +56,16 @@ def _files(source: str, remote: Remote | None, problems: Problems) -> Iterator[t
         for name in names:
             yield name, lambda name=name: remote.open(name)  # type: ignore[misc]
         return
-    for path in _paths(source, problems):
-        yield str(path), lambda path=path: path.open("rb", BUFFER)  # type: ignore[misc]
+    for path in local_files(source, problems):
+        yield path, partial(_opened, path)
+
+
+def _opened(path: str) -> BinaryIO:
+    return Path(path).open("rb", BUFFER)
 
 
 def local_files(source: str, problems: Problems) -> list[str]:
     """The files that a local source means, in order. Raises SourceUnreadable."""
-    return [str(path) for path in _paths(source, problems)]
-
-
-def _paths(source: str, problems: Problems) -> list[Path]:
     path = Path(source.removeprefix("file://")).expanduser()
     if path.is_dir():
         found, unseen = _inside(path, problems)
@@ -77,35 +78,37 @@ def _paths(source: str, problems: Problems) -> list[Path]:
     if path.exists():
         if not os.access(path, os.R_OK):
             raise SourceUnreadable(f"lineage source {source}: permission denied", "check who may read the file")
-        return [path]
+        return [str(path)]
     anchor = Path(path.anchor) if path.is_absolute() else Path()
     pattern = str(path.relative_to(anchor))
-    found = []
+    matched: list[str] = []
     for one in sorted(anchor.glob(pattern)) if set("*?[") & set(pattern) else []:
-        within, unseen = _inside(one, problems) if one.is_dir() else ([one], [])
-        found += within
+        within, unseen = _inside(one, problems) if one.is_dir() else ([str(one)], [])
+        matched += within
         problems.skipped.extend(unseen)
-    if not found:
+    if not matched:
         raise SourceUnreadable(f"lineage source {source}: no such file, folder or match", "check --lineage or [lineage] sources")
-    return found
+    return matched
 
 
-def _inside(folder: Path, problems: Problems) -> tuple[list[Path], list[Skipped]]:
+def _inside(folder: Path, problems: Problems) -> tuple[list[str], list[Skipped]]:
     """The lineage files in and below a folder, and what may hold some and was not looked into. Other files are noted."""
-    found: list[Path] = []
+    found: list[str] = []
     unseen: list[Skipped] = []
 
     def denied(error: OSError) -> None:
         unseen.append(Skipped(str(error.filename), 0, f"the folder could not be read: {error.strerror or error}"))
 
     for place, folders, names in os.walk(folder, onerror=denied):
-        found += [Path(place, name) for name in names if is_lineage(name)]
-        if others := sorted(name for name in names if not is_lineage(name) and name[0] not in "._"):
+        lineage = {name for name in names if is_lineage(name)}
+        found += [os.path.join(place, name) for name in lineage]  # noqa: PTH118  # of ten thousand names, a Path each is what costs
+        if others := sorted(name for name in names if name not in lineage and name[0] not in "._"):
             files = f"{len(others)} files, the first {others[0]}" if len(others) > 1 else others[0]
             problems.noted.append(Skipped(place, 0, f"not read, by the ending: {files}; name a file to have it read"))
         linked = [Path(place, name) for name in folders if Path(place, name).is_symlink()]
         unseen += [Skipped(str(one), 0, "a link to a folder is not followed; name it as a source of its own") for one in linked]
-    return sorted(found), sorted(unseen, key=lambda one: one.source)
+    found.sort(key=lambda path: path.split("/"))  # as their paths sort: a folder's files before those of one called longer
+    return found, sorted(unseen, key=lambda one: one.source)
 
 
 def is_lineage(name: str) -> bool:
