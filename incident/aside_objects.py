@@ -57,9 +57,8 @@ class AsideObjects:
             return Outcome("drifted", None, _DELETED)
         same = (source.etag, source.size) == (action.requires.etag, action.size)
         if not same or source.last_modified // SECOND != parse(action.last_modified) // SECOND:
-            return Outcome(
-                "drifted", None, _WRITTEN
-            )  # to the second, as this answer tells it; the look before the deletion tells more
+            # To the second, as this answer tells it; the look before the deletion tells more.
+            return Outcome("drifted", None, _WRITTEN)
         copy = self._copy(store, source, action)
         if isinstance(copy, Outcome):
             return copy

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from incident.executor import apply
+from incident.errors import StorageUnreachable
+from incident.executor import apply, resume
 from runbooks.consents import Consents
 from runbooks.guarantees import EVERYTHING, Guarantees
 from runbooks.plan import BringBack, SetAside
 from runbooks.survey import BucketState
-from tests.aside_world import DAY, KINDS_OF_PLACE, VAULT, AsideWorld, Kind, around, around_files
+from tests.aside_world import DAY, KINDS_OF_PLACE, VAULT, AsideWorld, Kind, around, around_files, kept_copy
 from tests.recovery_world import BUCKET
 
 OBJECTS = {"a": b"one", "b": b"two", "_SUCCESS": b"", "deep/c": b"three"}
@@ -178,6 +179,52 @@ def test_an_undo_never_covers_what_was_made_since(world: AsideWorld) -> None:
     assert world.lying() == {**{name: OBJECTS[name] for name in ("b", "deep/c")}, "a": b"made again"}, (
         "and no word that all is there"
     )
+
+
+def test_an_undo_leaves_what_was_written_before_it_was_planned(world: AsideWorld) -> None:
+    plan = world.purge(world.reached)
+    world.apply(plan)
+    world.store.tick()
+    world.put("a", b"made again")
+    assert [refusal.code for refusal in world.undo(plan).refused] == ["rewritten"]
+    named = world.undo(plan, Consents(include=(str(world.cell),)))
+    assert sorted(action.key[-1] for action in named.actions if isinstance(action, BringBack)) == ["S", "b", "c"]
+    world.apply(named)
+    assert world.lying()["a"] == b"made again"
+
+
+@pytest.mark.parametrize("world", ["off", "suspended", "local"], indirect=True)
+def test_the_undo_of_a_revert_leaves_what_was_written_over_the_kept_copy(world: AsideWorld) -> None:
+    plan = world.revert_to(kept_copy(world, {"a": b"good a", "b": b"good b"}))
+    world.apply(plan)
+    world.store.tick()
+    world.put("a", b"made again")
+    undo = world.undo(plan, Consents(include=(str(world.cell),)))
+    assert not [action for action in undo.actions if isinstance(action, SetAside | BringBack) and action.key.endswith("/a")]
+    world.apply(undo)
+    assert world.lying() == {**OBJECTS, "a": b"made again"}
+
+
+@pytest.mark.parametrize("step", ["copy_object", "delete_object", "history"])
+@pytest.mark.parametrize("kind", ["off", "suspended", "nulls"])
+def test_a_lost_answer_is_looked_for_at_once(tmp_path: Path, kind: Kind, step: str) -> None:
+    world = laid(tmp_path, kind, PAIR)
+    plan = world.purge(world.reached)
+    lost: list[str] = []
+
+    def act(name: str, whole: Callable[[], Any]) -> Any:
+        found = whole()
+        if name == step and not lost:
+            lost.append(name)
+            raise StorageUnreachable("the answer was lost", "")
+        return found
+
+    applied = world.apply(plan, around(world.store, act))
+    assert applied.done == 2 - (step != "delete_object")
+    if step != "delete_object":
+        assert applied.unknown == 1
+        assert resume(world.execution(plan, None)).done == 2
+    assert world.lying() == {}
 
 
 @pytest.mark.parametrize("kind", ["off", "suspended", "nulls"])
