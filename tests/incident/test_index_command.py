@@ -70,14 +70,14 @@ def test_a_file_that_grew_is_read_from_where_it_ended(ask: Answer, folder: Path,
     from lineage.index import resuming
 
     ask("lineage", "ingest")
-    first_lines: list[int | None] = []
-    decoded = resuming._decoded
+    first_lines: list[int] = []
+    read = resuming._lines
 
-    def heard(reading: Any, stream: Any, first: int | None) -> Any:
+    def heard(reading: Any, file: Any, begin: int, end: int, first: int, filling: Any) -> Any:
         first_lines.append(first)
-        return decoded(reading, stream, first)
+        return read(reading, file, begin, end, first, filling)
 
-    monkeypatch.setattr(resuming, "_decoded", heard)
+    monkeypatch.setattr(resuming, "_lines", heard)
     with (folder / "a.ndjson").open("a") as file:
         file.write(events(*day(3)))
     assert ask("lineage", "ingest")["new_events"] == 4
