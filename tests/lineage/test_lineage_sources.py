@@ -59,10 +59,27 @@ def put(folder: Path, name: str, content: bytes) -> Path:
         ("prefix.log", b"".join(b"26/11/18 03:00:00 INFO ConsoleTransport: " + one + b"\n" for one in LINES)),
         ("braces-in-prefix.log", b"".join(b"[main] {ctx} INFO - " + one + b"\n" for one in LINES)),
         ("events", NDJSON),
+        ("long-lines-named.json", b"".join(one[:-1] + b', "x": "' + b"y" * 9000 + b'"}\n' for one in LINES)),
+        (
+            "long-lines-with-blanks-named.json",
+            b"\n\n" + b"\n\n".join(one[:-1] + b', "x": "' + b"y" * 9000 + b'"}' for one in LINES),
+        ),
+        ("long-array.json", json.dumps([{**one, "x": "y" * 9000} for one in EVENTS]).encode() + b"\n\n"),
+        ("pretty-array-after-blanks.json", b"\n\n" + json.dumps(EVENTS, indent=2).encode()),
+        ("array-an-element-a-line.ndjson", b"[\n" + b",\n".join(LINES) + b"\n]\n"),
+        ("bracket-in-prefix.log", b"".join(b"[main] " + one + b"\n" for one in LINES)),
+        ("an-array-a-line.ndjson", b"".join(b"[" + one + b"]\n" for one in LINES)),
     ],
 )
 def test_events_are_read_however_they_are_packed(tmp_path: Path, name: str, content: bytes) -> None:
     assert tried(put(tmp_path, name, content)) == (2, [], [])
+
+
+def test_a_log_is_read_line_by_line_and_not_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large: lines need no more memory than the longest of them."""
+    monkeypatch.setattr("lineage.decoding.streams._WHOLE_FILE", 1)
+    assert tried(put(tmp_path, "app.log", b"".join(b"[main] " + one + b"\n" for one in LINES)))[0] == 2
+    assert tried(put(tmp_path, "lines.json", b"".join(one[:-1] + b', "x": "' + b"y" * 9000 + b'"}\n' for one in LINES)))[0] == 2
 
 
 def test_one_pretty_printed_event_is_one_event(tmp_path: Path) -> None:
