@@ -17,7 +17,7 @@ from lineage.partitions import overlap
 from lineage.timestamps import BEFORE, SECOND
 from runbooks.consents import Consents
 from runbooks.plan import Refusal
-from runbooks.pointers import moments, unseen
+from runbooks.pointers import decide, moments, unseen
 from runbooks.survey import KeyHistory, Overlap, PointedAt, PointerSurvey
 from runbooks.targets import Location, locate, location
 
@@ -68,6 +68,8 @@ class PointerSurveyor:
             except (BucketMissing, UsageError) as error:
                 return Refusal(str(cell), f"{entry.url} names what cannot be looked at: {error.message}; {error.hint}", "no-target")
             survey = replace(survey, targets={**survey.targets, value: seen})
+        if not survey.candidates and isinstance(decide(cell, survey, since), Refusal):
+            survey = replace(survey, candidates=tuple(self._candidates(entry, cell, survey.now.plain)))
         self._kept[entry.url] = pointer, survey
         return survey
 
@@ -87,7 +89,6 @@ class PointerSurveyor:
             now=now,
             past=tuple(past),
             ordered=ordered,
-            candidates=tuple(self._candidates(entry, cell, now.plain)),
             cut=_MILLISECOND if any(time % SECOND for time in times) else SECOND,
             degraded=pointer.degraded(),
             named=spelled,
