@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,3 +71,63 @@ def test_an_incident_is_recovered_undone_and_recovered_again(scene: tuple[PlainL
     kinds = [one["kind"] for one in incident.ok("timeline", "--incident", held[0]["incident"])["events"]]
     assert kinds.count("quarantine-expired") == kinds.count("quarantine-expiring") == 3
     assert incident.ok("timeline", "verify", "--incident", held[0]["incident"])
+
+
+DYING = """
+import os, sys
+from incident.aside_files import AsideFiles
+from incident.cli.main import run
+from incident.storage.s3 import S3Store
+shelve, delete, taken = AsideFiles._shelve, S3Store.delete_object, []
+def dying_shelve(self, *arguments):
+    taken.append(arguments)
+    if len(taken) > 1:
+        os._exit(9)
+    return shelve(self, *arguments)
+def dying_delete(self, bucket, key, *, if_match):
+    made = delete(self, bucket, key, if_match=if_match)
+    if not key.startswith(("incident/", ".dataops-incident/")):
+        taken.append(key)
+        if len(taken) > 1:
+            os._exit(9)
+    return made
+AsideFiles._shelve, S3Store.delete_object = dying_shelve, dying_delete
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+def test_it_can_be_killed_and_resume_finishes_it(scene: tuple[PlainLake, Terminal]) -> None:
+    """Killed after the second file was taken, or the second object deleted, and before anybody could write that down."""
+    lake, incident = scene
+    bad = lake.contents()
+    plan = incident.ok("purge", "--skip-refused")["plan"]["id"]
+    ended = subprocess.run([sys.executable, "-c", DYING, "purge", "--apply", plan], cwd=lake.folder, env=environment(), check=False)
+    assert ended.returncode == 9
+    code, envelope = incident("purge", "--apply", plan)
+    assert (code, envelope["problems"][0]["code"]) == (3, "interrupted-apply")
+    done = incident.ok("resume")
+    assert (done["done"], done["failed"], done["drifted"], done["unknown"]) == (3, 0, 0, 0)
+    assert sorted(lake.kept().values()) == sorted([f"v1 {DAYS[-1]}", f"v1-bad {BAD}", f"v1-bad {BAD}"])
+    undo = incident.ok("undo", plan)["plan"]["id"]
+    assert incident.ok("undo", plan, "--apply", undo)["done"] == 3
+    assert lake.contents() == bad
+
+
+def environment() -> dict[str, str]:
+    """That of the test, with what is imported found from another folder."""
+    return {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+
+
+def test_bad_bytes_that_come_back_are_told(scene: tuple[PlainLake, Terminal]) -> None:
+    lake, incident = scene
+    key = f"clean/orders/dt={BAD}/part-0.txt"
+    bad = lake.contents()[key]
+    incident.plan_and_apply("revert")
+    incident.ok("fix", "prices divided", "--code-version", "v2")
+    incident.plan_and_apply("purge")
+    incident.plan_and_apply("backfill")
+    assert incident.ok("verify")["ok"]
+    lake.put(key, bad.encode())
+    checks = {one["name"]: one["status"] for one in incident.ok("verify")["checks"]}
+    assert checks["no object is as it was"] == "warn"
+    assert checks["no bad version is current"] == "ok", "it is another object with the same bytes"
