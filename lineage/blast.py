@@ -37,9 +37,10 @@ def blast(history: History, fault: Fault, fix: Fix | None = None) -> BlastRadius
         taint = spread(sweep, seeds)
     graph = DependencyGraph(history)
     cells = _Cells(history, sweep, taint).reached()
+    certain = taint.must | {at[0] for at in taint.must_writes}
     attempts = tuple(
         sorted(
-            (_attempt(history, taint, index) for index in taint.may | {at[0] for at in seeds.writes}),
+            (_attempt(history, taint, index, certain=index in certain) for index in taint.may | {at[0] for at in seeds.writes}),
             key=lambda one: (one.distance, one.start, one.job, one.run_id, one.number),
         )
     )
@@ -100,9 +101,8 @@ def _echo(fault: Fault, seeds: Seeds) -> dict[str, Any]:
     }
 
 
-def _attempt(history: History, taint: Taint, index: int) -> ReachedAttempt:
+def _attempt(history: History, taint: Taint, index: int, *, certain: bool) -> ReachedAttempt:
     one = history.attempts[index]
-    certain = index in taint.must or any(at[0] == index for at in taint.must_writes)
     return ReachedAttempt(
         run_id=one.run_id,
         number=one.number,

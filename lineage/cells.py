@@ -41,13 +41,13 @@ class Cells:
         refreshed: dict[tuple[DatasetId, Partition], Mode] = {}
         for reference, dataset in self._naming(outputs):
             mode = self.mode(reference, dataset)
-            for cell, how in self._written(reference, dataset, attempt):
+            for cell, how in self.written(reference, dataset, attempt):
                 now, before = Write(cell, mode, how, version=reference.version), writes.get((dataset, cell.partition))
                 writes[dataset, cell.partition] = now if before is None else _together(before, now)
                 if reference.strategy == FULL_REFRESH:
                     refreshed[dataset, cell.partition] = mode
         made = tuple(replace(write, mode=refreshed.get(key, write.mode)) for key, write in writes.items())
-        reads = [read for reference, dataset in self._naming(inputs) for read in self._read(reference, dataset, attempt, made)]
+        reads = [read for reference, dataset in self._naming(inputs) for read in self.read(reference, dataset, attempt, made)]
         reads += [Read(write.cell, write.how, MERGED) for write in made if write.mode is Mode.MERGE]
         return replace(attempt, reads=tuple(dict.fromkeys(reads)), writes=made)
 
@@ -84,7 +84,8 @@ class Cells:
         except PartitionError:
             return Cell(dataset)
 
-    def _written(self, reference: DatasetRef, dataset: DatasetId, attempt: Attempt) -> list[tuple[Cell, How]]:
+    def written(self, reference: DatasetRef, dataset: DatasetId, attempt: Attempt) -> list[tuple[Cell, How]]:
+        """The cells of a dataset that an attempt writes by one reference; of the attempt only its job, times and key matter."""
         rule, layout = self.declarations.dataset(dataset), self._layout(dataset)
         keyed = attempt.partition_key is not None and not self.unpartitioned(dataset)
         if reference.partitions and not (reference.suffixed and keyed and _is_partition(attempt.partition_key or "")):
@@ -119,7 +120,8 @@ class Cells:
                 # Copy-on-write says overwrite for a row and for a table alike; only an append is what it says.
                 return Mode.APPEND if reference.operation == "append" else Mode.UNKNOWN
 
-    def _read(self, reference: DatasetRef, dataset: DatasetId, attempt: Attempt, writes: tuple[Write, ...]) -> list[Read]:
+    def read(self, reference: DatasetRef, dataset: DatasetId, attempt: Attempt, writes: tuple[Write, ...]) -> list[Read]:
+        """The cells of a dataset that an attempt reads by one reference; ``writes``: what it writes, which windows go by."""
         if reference.inferred:
             return [Read(Cell(dataset), "inferred", reference.inferred)]
         version = reference.version

@@ -185,7 +185,6 @@ class Gathering:
 
     def history(self, attempts: list[Attempt], problems: Problems, events: int) -> History:
         """The history of these attempts."""
-        attempts.sort(key=lambda attempt: (attempt.start, attempt.end, attempt.key))
         find = self.identities.find
         owners: dict[DatasetId, set[str]] = defaultdict(set)
         for dataset, names in self.owners.items():
@@ -194,7 +193,7 @@ class Gathering:
             if dataset not in owners:
                 owners[dataset] = names
         return History(
-            attempts=tuple(attempts),
+            attempts=in_order(attempts),
             declarations=self.declarations,
             identities=self.identities,
             problems=problems,
@@ -205,6 +204,11 @@ class Gathering:
             events=events,
             said_by=_merged((((job, find(dataset)), said) for (job, dataset), said in self.said_by.items())),
         )
+
+
+def in_order(attempts: Iterable[Attempt]) -> tuple[Attempt, ...]:
+    """Attempts in the order of their starts."""
+    return tuple(sorted(attempts, key=lambda one: (one.start, one.end, one.run_id, one.number)))
 
 
 def _split(events: list[Event]) -> list[list[Event]]:

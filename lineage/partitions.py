@@ -57,8 +57,7 @@ class Partition:
 
     def __str__(self) -> str:
         """One line that ``parse_partition`` reads back."""
-        written = ((key, _quoted(str(value))) for key, value in self.items)
-        return "/".join(f"{_quoted(key)}={value}" if key else value for key, value in written) or "*"
+        return _written(self)
 
     def get(self, key: str) -> Value | None:
         return next((value for name, value in self.items if name == key), None)
@@ -70,19 +69,30 @@ class Partition:
     @property
     def period(self) -> Period | None:
         """The one period this partition stands for, its hour key folded in; None when it has none or several."""
-        dated = self.dated_keys
-        if len(dated) != 1:
-            return None
-        value = self.get(dated[0])
-        hour = self.get("hour")
-        if isinstance(value, Period) and value.grain is Grain.DAY and isinstance(hour, str):
-            number = whole_number(hour)
-            if number is not None:
-                return Period(value.start + timedelta(hours=number), Grain.HOUR) if number < 24 else None
-        return value if isinstance(value, Period) else None
+        return _period(self)
 
 
 UNKNOWN = Partition()
+
+
+@lru_cache(maxsize=1 << 16)
+def _period(partition: Partition) -> Period | None:
+    dated = partition.dated_keys
+    if len(dated) != 1:
+        return None
+    value = partition.get(dated[0])
+    hour = partition.get("hour")
+    if isinstance(value, Period) and value.grain is Grain.DAY and isinstance(hour, str):
+        number = whole_number(hour)
+        if number is not None:
+            return Period(value.start + timedelta(hours=number), Grain.HOUR) if number < 24 else None
+    return value if isinstance(value, Period) else None
+
+
+@lru_cache(maxsize=1 << 16)
+def _written(partition: Partition) -> str:
+    written = ((key, _quoted(str(value))) for key, value in partition.items)
+    return "/".join(f"{_quoted(key)}={value}" if key else value for key, value in written) or "*"
 
 
 def _quoted(text: str) -> str:

@@ -16,7 +16,7 @@ from lineage.attempts import Attempt, Mode, Read, Write
 from lineage.datasets import DatasetId
 from lineage.fault import Seeds
 from lineage.partition_index import PartitionIndex
-from lineage.partitions import covers
+from lineage.partitions import covers, same
 from lineage.sweep import ReadEntry, Sweep, latest_of
 
 WriteAt = tuple[int, int]
@@ -125,11 +125,23 @@ def _convict(sweep: Sweep, seeds: Seeds, taint: Taint) -> None:
             continue
         taint.must_writes.add(at)
         writer, write = at[0], sweep.attempts[at[0]].writes[at[1]]
-        for reader in sorted(sweep.readers_after(write.cell, sweep.attempts[writer].end), key=_by_attempt):
-            if reader.attempt not in taint.must and sweep.must_see(writer, write, reader):
+        for reader in sorted(_certainly_seeing(sweep, writer, write, taint.must), key=_by_attempt):
+            if reader.attempt not in taint.must:
                 taint.must.add(reader.attempt)
                 taint.convictions[reader.attempt] = Cause(at, reader.read)
                 queue.extend((reader.attempt, number) for number in range(len(sweep.attempts[reader.attempt].writes)))
+
+
+def _certainly_seeing(sweep: Sweep, writer: int, write: Write, reached: set[int]) -> list[ReadEntry]:
+    """Reads by attempts not reached yet that must see a write: only those of the same cell can."""
+    if sweep.attempts[writer].state != "COMPLETE" or not write.cell.known:
+        return []
+    found: list[ReadEntry] = []
+    for part, reads in sweep.reads[write.cell.dataset].overlapping(write.cell.partition):
+        if same(write.cell.partition, part):
+            later = reads[bisect_left(reads, sweep.attempts[writer].end, key=latest_of) :]
+            found += (reader for reader in later if reader.attempt not in reached and sweep.must_see(writer, write, reader))
+    return found
 
 
 def read_while_absent(sweep: Sweep) -> dict[int, str]:

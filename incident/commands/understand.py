@@ -83,14 +83,17 @@ def blast(context: Context, fault: FaultOptions, why: str | None = None, *, draf
         history, radius = told.history, engine.blast(told.history, chosen, fix)
     fresh = Fresh(radius, history) if folder is None else keep(folder, history, radius)
     readers = next_readers(history, fresh.radius, context.now())
-    teams = audience(fresh.radius, readers, folder.title if folder else "")
-    data = {
-        **fresh.radius.to_json(),
-        "difference": list(fresh.difference),
-        "skipped": skipped(history),
-        "at_risk_next": [one.to_json() for one in readers],
-        "drafts": [one.to_json() for one in teams],
-    }
+    scripted = context.json or context.events
+    teams = audience(fresh.radius, readers, folder.title if folder else "") if scripted or drafts else ()
+    data: dict[str, Any] = {}
+    if scripted:  # nobody else sees it, and of a large radius it is most of the work
+        data = {
+            **fresh.radius.to_json(),
+            "difference": list(fresh.difference),
+            "skipped": skipped(history),
+            "at_risk_next": [one.to_json() for one in readers],
+            "drafts": [one.to_json() for one in teams],
+        }
     reasons = None
     if told is not None and why:
 

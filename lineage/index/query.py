@@ -31,7 +31,7 @@ from lineage.effects import Effect, as_attempts
 from lineage.errors import FaultError
 from lineage.fault import Fault, Fix, choose, clock_range, find_job, nominal_ranges, parse_cell
 from lineage.graph import Tagged
-from lineage.history import History
+from lineage.history import History, in_order
 from lineage.index.manifest import Part, as_skipped
 from lineage.index.reach import Reach
 from lineage.index.reader import Index
@@ -84,9 +84,8 @@ class Query:
         return replace(self._history(one_spelling(made, self._keys(made, complete))), past=self.past)
 
     def _history(self, made: list[Attempt]) -> History:
-        gathering = self.teller.gathering
-        attempts = [*made, *as_attempts(self.effects, gathering.identities)]
-        return gathering.history(attempts, as_skipped(self.index.manifest.problems), self.index.manifest.events)
+        attempts = [*made, *as_attempts(self.effects, self.teller.gathering.identities)]
+        return replace(self._bare, attempts=in_order(attempts))
 
     def past(self, jobs: Collection[JobId]) -> Past:
         """The last attempts of some jobs, as ``lineage.cadence`` takes them from all."""
@@ -177,7 +176,8 @@ class Query:
     @cached_property
     def _bare(self) -> History:
         """All that is known but the attempts."""
-        return self.teller.gathering.history([], as_skipped(()), 0)
+        manifest = self.index.manifest
+        return self.teller.gathering.history([], as_skipped(manifest.problems), manifest.events)
 
     def _seed_rows(self, fault: Fault) -> tuple[list[Row], set[Tagged]] | None:
         """The rows among which the fault chooses, and where it begins; None where only the whole history tells."""

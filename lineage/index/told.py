@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from lineage.attempts import Attempt, Mode, Read, State, Write
+from lineage.attempts import Attempt, Cell, Mode, Read, State, Write
 from lineage.cells import Cells
 from lineage.datasets import DatasetId, JobId
 from lineage.declarations import Declarations
@@ -19,7 +19,22 @@ from lineage.index.rows import Row, bounds, slots_of, times_of
 from lineage.layouts import Layout
 from lineage.widening import widened
 
+_Data = tuple[tuple[Read, ...], tuple[Write, ...]]
 _STATES: dict[str, State] = {"C": "COMPLETE", "F": "FAIL", "A": "ABORT", "O": "OPEN"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """A shape whose references can be resolved one by one: its events name the same, and nothing twice.
+
+    ``copies``: how often its references are named, one after the other; ``unread`` and ``unmade``: what its job usually has beside.
+    """
+
+    inputs: tuple[tuple[int, DatasetId], ...]
+    outputs: tuple[tuple[int, DatasetId], ...]
+    copies: int
+    unread: tuple[Read, ...]
+    unmade: tuple[Write, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +46,7 @@ class _Shape:
     heads: tuple[int, ...]
     nominal: bool
     keyed: bool
+    plain: _Plain | None
 
 
 @dataclass
@@ -42,6 +58,7 @@ class Teller:
     ended: Mapping[str, int]
     _shapes: dict[int, _Shape] = field(default_factory=dict)
     _memo: dict[object, tuple[tuple[Read, ...], tuple[Write, ...]]] = field(default_factory=dict)
+    _named: dict[object, tuple[Read, ...] | tuple[Write, ...]] = field(default_factory=dict)
 
     @cached_property
     def gathering(self) -> Gathering:
@@ -117,7 +134,8 @@ class Teller:
             key = (row.shape, row.slots, nominal if shape.nominal else None, row.partition_key if shape.keyed else None)
             found = memo.get(key)
             if found is None:
-                found = memo[key] = self._resolved(row, shape, nominal, widen=widen)
+                found = self._plainly(row, shape, shape.plain, nominal) if widen and shape.plain is not None else None
+                found = memo[key] = found or self._resolved(row, shape, nominal, widen=widen)
             if row.end is None and row.run in self.ended:
                 end = max(times_of(row, len(shape.heads))[-1], self.ended[row.run])
             made.append(
@@ -146,9 +164,67 @@ class Teller:
         inputs = {find(self.known.refs[one].dataset) for head in heads for one in self.known.heads[head].inputs}
         dated = any(declared.dataset(one).nominal and isinstance(declared.dataset(one).partition, Layout) for one in outputs)
         windowed = any((edge := declared.edge(jobs[0], one)) is not None and edge.window is not None for one in inputs)
-        made = _Shape(jobs[0], tuple(jobs[1:]), heads, dated or windowed, bool(outputs))
+        plain = None if windowed else self._plain(jobs[0], heads)
+        made = _Shape(jobs[0], tuple(jobs[1:]), heads, dated or windowed, bool(outputs), plain)
         self._shapes[number] = made
         return made
+
+    def _plain(self, job: JobId, heads: tuple[int, ...]) -> _Plain | None:
+        """How to resolve a shape's references one by one; None where they depend on each other or on a window."""
+        find, refs = self.gathering.identities.find, self.known.refs
+        told = [(head.inputs, head.outputs) for head in map(self.known.heads.__getitem__, heads) if head.inputs or head.outputs]
+        if not told or any(one != told[0] for one in told):
+            return None
+        inputs, outputs = ([(number, find(refs[number].dataset)) for number in side] for side in told[0])
+        read, written = ({dataset for _, dataset in side} for side in (inputs, outputs))
+        twice = len(read) < len(inputs) or len(written) < len(outputs)
+        merging = any(self.mode(refs[number], dataset) is Mode.MERGE for number, dataset in outputs)
+        if twice or merging or any(self.declarations.edge(job, dataset) is not None for dataset in read):
+            return None
+        usual = self.usual[0][job], self.usual[1][job]
+        bare = Attempt("", 0, job, reads=tuple(Read(Cell(one)) for one in read), writes=tuple(Write(Cell(one)) for one in written))
+        more = widened(bare, *usual, self.declarations)
+        return _Plain(tuple(inputs), tuple(outputs), len(told), more.reads[len(read) :], more.writes[len(written) :])
+
+    def _plainly(self, row: Row, shape: _Shape, plain: _Plain, nominal: tuple[int, int] | None) -> _Data | None:
+        """As ``_resolved``, of a plain shape; None where its events name other partitions after all."""
+        slots = slots_of(row.slots)
+        if plain.copies > 1 and slots:
+            count, width = len(slots) // plain.copies, len(plain.inputs) + len(plain.outputs)
+            first = slots[:count]
+            for copy in range(1, plain.copies):
+                after = slots[copy * count : (copy + 1) * count]
+                if [(position - copy * width, parts, version) for position, parts, version in after] != first:
+                    return None
+            if len(slots) != count * plain.copies:
+                return None
+            slots = first
+        said = {position: (parts, version) for position, parts, version in slots}
+        named = self._named
+        reads: list[Read] = []
+        for position, (number, dataset) in enumerate(plain.inputs):
+            key: object = (number, said.get(position))
+            found = named.get(key)
+            if found is None:
+                reference = next(references(self.known.refs, (number,), [(0, *said[position])] if position in said else ()))
+                found = named[key] = tuple(self.cells.read(reference, dataset, Attempt("", 0, shape.job), ()))
+            reads += found  # type: ignore[arg-type]  # keys of reads have two parts, those of writes more
+        writes: list[Write] = []
+        dated = nominal if shape.nominal else None
+        for position, (number, dataset) in enumerate(plain.outputs, len(plain.inputs)):
+            key = (number, said.get(position), row.partition_key, dated)
+            found = named.get(key)
+            if found is None:
+                reference = next(references(self.known.refs, (number,), [(0, *said[position])] if position in said else ()))
+                bare = Attempt("", 0, shape.job, nominal=nominal, partition_key=row.partition_key)
+                mode = self.mode(reference, dataset)
+                made = {
+                    cell.partition: Write(cell, mode, how, version=reference.version)
+                    for cell, how in self.cells.written(reference, dataset, bare)
+                }
+                found = named[key] = tuple(made.values())
+            writes += found  # type: ignore[arg-type]
+        return tuple(dict.fromkeys(reads)) + plain.unread, tuple(writes) + plain.unmade
 
     def _resolved(
         self, row: Row, shape: _Shape, nominal: tuple[int, int] | None, *, widen: bool
