@@ -217,6 +217,7 @@ def _options(asking: Asking) -> PlanOptions:
         skip_refused=asking.yes("skip_refused"),
         before=asking.text("before"),
         writers_stopped=asking.yes("writers_stopped"),
+        pointer=asking.given.get("pointer", ()),
     )
 
 

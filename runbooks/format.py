@@ -34,7 +34,7 @@ _PLANNING: dict[str, ParamType] = {"include": "list", "skip_refused": "yes/no"}
 _CAPS: dict[str, ParamType] = {"max_objects": "text", "max_bytes": "text"}
 OPTIONS: Mapping[Verb, Mapping[str, ParamType]] = {
     "manual": {},
-    "revert": {**_PLANNING, **_CAPS, "before": "text", "writers_stopped": "yes/no"},
+    "revert": {**_PLANNING, **_CAPS, "before": "text", "writers_stopped": "yes/no", "pointer": "list"},
     "fix": {"code_version": "text", "good_from": "text", "text": "text"},
     "purge": {**_PLANNING, **_CAPS, "writers_stopped": "yes/no"},
     "backfill": _PLANNING,

@@ -25,6 +25,22 @@ pointer = "%s"
 target = "s3://lake/models/churn/v={value}/"
 owners = ["team-ml"]
 """
+BOOK = """
+name: x
+title: x
+description: x
+params:
+  value:
+    type: list
+    description: x
+steps:
+  - id: revert
+    verb: revert
+    why: x
+    gate: plan
+    with:
+      pointer: "{value}"
+"""
 
 
 @pytest.fixture
@@ -254,3 +270,11 @@ def test_a_resume_finds_a_swap_that_was_cut_off(terminal: Terminal, step: str, m
     undone = terminal.ok("undo", plan)["plan"]
     terminal.ok("undo", "--apply", undone["id"])
     assert terminal.lake.contents()["models/PRODUCTION"] == "7\n"
+
+
+def test_a_runbook_can_be_told_the_value(terminal: Terminal) -> None:
+    path = terminal.lake.folder / "PRODUCTION"
+    models(terminal, f"file://{path}")
+    (terminal.lake.folder / "x.yaml").write_text(BOOK)
+    terminal("run", "x.yaml", "--yes", "--param", f"value=file://{path}=6")
+    assert path.read_text() == "6\n"
