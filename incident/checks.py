@@ -53,6 +53,7 @@ def checks(context: Context) -> Iterator[Check]:
             yield from _storages(context, rule)
     if not config.storages:
         yield Check("storage", "warn", "no [[storage]] entry: nothing can be reverted or purged", "add one to incident.toml")
+    yield from _quarantine(context)
     yield from _pointers(context)
     yield from _orchestrators(config)
     yield from _home(context)
@@ -140,7 +141,7 @@ def _storage(context: Context, rule: StorageRule) -> Check:
     if state.versioning != "Enabled":
         word = "suspended" if state.versioning == "Suspended" else "off"
         what = "what is purged must go to a quarantine, and reverts need kept copies"
-        return Check(name, "warn", f"versioning is {word}: {what}", "turn versioning on")
+        return Check(name, "warn", f"versioning is {word}: {what}", "turn versioning on, or set [policy] quarantine")
     if state.mfa_delete:
         return Check(name, "warn", "has MFA delete: what we do could not be taken back, so that nothing is done", "turn it off")
     if off := state.off(context.now(), context.config.declarations.skew):
@@ -152,6 +153,21 @@ def _storage(context: Context, rule: StorageRule) -> Check:
             name, "warn", f"versioned, but its lifecycle removes older versions: {listed}", "suspend that rule during an incident"
         )
     return Check(name, "ok", "reachable, versioned")
+
+
+def _quarantine(context: Context) -> Iterator[Check]:
+    """Only where one is set: whether it needs one, the storage's own check says."""
+    from incident.quarantine import trouble
+
+    url = context.config.policy.quarantine
+    if url is not None:
+        try:
+            wrong = trouble(context.config, url)
+        except IncidentError as error:
+            yield Check("quarantine", "fail", error.message, error.hint)
+            return
+        hint = "incident purge says for each dataset what follows"
+        yield Check("quarantine", "warn", wrong, hint) if wrong else Check("quarantine", "ok", url)
 
 
 def _pointers(context: Context) -> Iterator[Check]:

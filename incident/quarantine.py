@@ -103,6 +103,20 @@ def _relying(to: str, state: BucketState) -> Keeping:
     return Keeping(to, exact, absent, why)
 
 
+def trouble(config: Config, url: str) -> str:
+    """What is wrong with the quarantine that is set, as far as that can be told without a dataset; empty when nothing is.
+
+    Raises UsageError, StorageError and CredentialsMissing where it cannot be reached.
+    """
+    where = place_of_url(url)
+    if where is None or not where.prefix:
+        return f"{url} is no place with a prefix of its own"
+    if where.bucket != LOCAL:
+        return _expires(open_reader(config, where.bucket, where.prefix).state(where.bucket), where.prefix)
+    ground = _existing(Path(f"/{where.prefix}"))
+    return "" if os.access(ground, os.W_OK | os.X_OK) else f"{ground} cannot be written"
+
+
 # --- local ---------------------------------------------------------------------------------------------------------------
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from incident.checks import checks
 from incident.config import Config
 from incident.config_rules import Policy, StorageRule
-from incident.quarantine import keeping
+from incident.context import Context
+from incident.quarantine import keeping, trouble
 from incident.storage.local import LocalReader, Unfit
 from incident.storage.local_moves import folder
 from lineage.attempts import Cell
@@ -161,6 +163,26 @@ def test_a_quarantine_that_is_cleaned_up_by_a_rule_is_a_question(
     assert isinstance(found, Keeping)
     assert said in found.expires
     assert bool(said) == bool(found.expires)
+
+
+def test_doctor_says_what_is_wrong_with_the_quarantine_that_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Store:
+        def state(self, bucket: str) -> BucketState:
+            return BucketState(bucket, "Off", expirations=(Expiry("", 7),))
+
+    monkeypatch.setattr("incident.quarantine.open_reader", lambda *_: Store())
+    config = Config()
+    assert trouble(config, f"file://{tmp_path}/kept/") == ""
+    assert "7 days" in trouble(config, "s3://vault/incident/")
+    assert "prefix" in trouble(config, "s3://vault/")
+    found = {check.name: check.status for check in checks(Context(config_path=str(_config(tmp_path))))}
+    assert found["quarantine"] == "ok"
+
+
+def _config(folder_of: Path) -> Path:
+    path = folder_of / "incident.toml"
+    path.write_text(f'[policy]\nquarantine = "file://{folder_of}/kept/"\n[home]\nurl = "{folder_of}/home"\n')
+    return path
 
 
 # --- files ---------------------------------------------------------------------------------------------------------------
