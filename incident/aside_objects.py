@@ -11,12 +11,12 @@ planned version, ours is taken away again.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 
-from incident.errors import ObjectMissing, PreconditionFailed, StorageError
+from incident.errors import ObjectMissing, PreconditionFailed
 from incident.journal import Outcome
-from incident.storage.port import Checksum, Described, Made, ObjectStore
+from incident.likeness import unlike
+from incident.storage.port import Described, Made, ObjectStore
 from lineage.timestamps import SECOND, parse, render
 from runbooks.actions import AsideAction, BringBack, SetAside
 from runbooks.aside import identity, kept_at, object_place
@@ -226,37 +226,6 @@ class AsideObjects:
             return not unlike(store, source, store.describe(action.bucket, action.key))
         except ObjectMissing:
             return False
-
-
-def unlike(store: ObjectStore, source: Described, copy: Described) -> str:
-    """Why a copy is not proved to have its source's bytes; empty when it is.
-
-    By what the storage tells where that is proof: the same ETag, or the same checksum over the whole. Else by reading both, since
-    nothing is deleted, nor counted as restored, on the strength of a size.
-    """
-    if copy.size != source.size:
-        return f"{copy.size} bytes instead of {source.size}"
-    if copy.etag == source.etag:
-        return ""
-    one, other = source.checksum, copy.checksum
-    if one is not None and other is not None and _comparable(one, other):
-        return "" if one.value == other.value else f"another {one.algorithm}"
-    try:
-        same = _digest(store, source) == _digest(store, copy)
-    except StorageError as error:
-        return f"it could not be compared: {error.message}"
-    return "" if same else "other bytes"
-
-
-def _comparable(one: Checksum, other: Checksum) -> bool:
-    return one.kind == other.kind == "FULL_OBJECT" and one.algorithm == other.algorithm
-
-
-def _digest(store: ObjectStore, one: Described) -> bytes:
-    found = hashlib.sha256()
-    for block in store.blocks(one.bucket, one.key, None if one.version_id == "null" else one.version_id):
-        found.update(block)
-    return found.digest()
 
 
 def _versions(history: KeyHistory | None) -> tuple[ObjectVersion, ...]:

@@ -14,10 +14,11 @@ from lineage.attempts import Cell
 from lineage.blast_radius import ReachedCell
 from lineage.timestamps import BEFORE, SECOND, render
 from runbooks.actions import BringBack, SetAside
-from runbooks.aside import from_copy, kept_warnings
+from runbooks.aside import kept_warnings
 from runbooks.consents import Consents, included
 from runbooks.contents import contents_of
 from runbooks.facts import ARCHIVED, Again, Draft, Facts, Unreadable, asked, assembled, marks_completion, questions, surveyed
+from runbooks.kept_copies import from_copy
 from runbooks.plan import CopyVersion, ObjectAction, Plan, PlannedCell, PutMarker, Refusal, RemoveMarkers, Requirement
 from runbooks.serving import at_pointers
 from runbooks.survey import CellSurvey, KeyHistory, ObjectVersion, Rest, Target
