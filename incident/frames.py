@@ -90,12 +90,22 @@ class Framed(Sequence[T]):
     def __getitem__(self, at: slice) -> Sequence[T]: ...
     def __getitem__(self, at: int | slice) -> T | Sequence[T]:
         if isinstance(at, slice):
-            return tuple(self[index] for index in range(*at.indices(len(self))))
+            start, stop, step = at.indices(len(self))
+            if step == 1:
+                return tuple(self._between(start, stop))
+            return tuple(self[index] for index in range(start, stop, step))
         index = at + len(self) if at < 0 else at
         if not 0 <= index < len(self):
             raise IndexError(at)
         number = bisect_right(self._ends, index)
         return self._values(number)[index - (self._ends[number] - self.frames[number].count)]
+
+    def _between(self, start: int, stop: int) -> Iterator[T]:
+        number = bisect_right(self._ends, start)
+        while start < stop:
+            first = self._ends[number] - self.frames[number].count
+            yield from self._values(number)[start - first : stop - first]
+            start, number = self._ends[number], number + 1
 
     def __iter__(self) -> Iterator[T]:
         for number in range(len(self.frames)):

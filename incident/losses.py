@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain
 
 from incident.effects import effects
 from incident.home import IncidentFolder
@@ -115,8 +114,8 @@ def _bad(plans: list[Plan], states: States, standing: set[tuple[str, Cell]], his
             if cell is None or (plan.id, cell) not in standing:
                 continue
             outcomes, shown = states(plan.id).outcomes, str(cell)
-            for index in chain.from_iterable(stretches):
-                if outcomes.status(index) is not None and (version := _taken(plan.actions[index])) is not None:
+            for index, action in plan.walk(*stretches):
+                if outcomes.status(index) is not None and (version := _taken(action)) is not None:
                     yield BadVersion(shown, *version)
 
 
@@ -140,8 +139,7 @@ def _covered(plans: list[Plan], states: States, plan_id: str, cell: str, history
         outcomes = states(plan_id).outcomes
         names = [str(one) for one in plan.cells if str(replace(one.cell, dataset=find(one.cell.dataset))) == cell]
         indices = plan.indices()
-        for index in chain.from_iterable(stretch for name in names for stretch in indices.get(name, ())):
-            action = plan.actions[index]
+        for index, action in plan.walk(*(stretch for name in names for stretch in indices.get(name, ()))):
             outcome = outcomes.get(index) if isinstance(action, PutMarker) else None
             if isinstance(action, PutMarker) and outcome is not None and outcome.status == "done" and outcome.version_id:
                 yield Covered(action.key, outcome.version_id, action.requires.version_id)

@@ -61,6 +61,9 @@ A = TypeVar("A", bound=Action)
 
 Phase = Literal["revert", "purge", "backfill", "undo"]
 
+_PIECE = 1_000
+"""Actions that are taken at a time from where they lie."""
+
 SCHEMA = "incident/plan/v2"
 """The form of headers and lines; another one gives other hashes."""
 
@@ -186,13 +189,23 @@ class Plan:
             start += one.count
         return found
 
+    def walk(self, *stretches: range) -> Iterator[tuple[int, Action]]:
+        """The actions of some stretches, each with its index; of a stretch that runs backwards the last one first."""
+        for one in stretches:
+            for at in range(0, len(one), _PIECE):
+                piece = one[at : at + _PIECE]
+                if one.step == 1:
+                    yield from zip(piece, self.actions[piece.start : piece.stop], strict=True)
+                else:
+                    yield from zip(piece, reversed(self.actions[piece[-1] : piece[0] + 1]), strict=True)
+
     def of(self, *kinds: type[A]) -> Iterator[tuple[int, A]]:
         """The actions of some kinds, each with its index, in order. No other action is looked at."""
         ops = {op for op, kind in ACTIONS.items() if kind in kinds}
         start = 0
         for one in self.stretches:
-            for index in range(start, start + one.count) if one.op in ops else ():
-                yield index, cast("A", self.actions[index])
+            if one.op in ops:
+                yield from cast("Iterator[tuple[int, A]]", self.walk(range(start, start + one.count)))
             start += one.count
 
     def named(self, sha256: str, summary: Summary) -> Self:

@@ -157,11 +157,10 @@ class _Walk:
 
     def _pairs(self, cell: str) -> Iterator[tuple[DataAction, str | None]]:
         """The done actions of a cell, last first, each with what it made."""
-        for stretch in reversed(self._indices.get(cell, [])):
-            for index in reversed(stretch):
-                action = self._target.actions[index]
-                if index in self._done and isinstance(action, _UNDOABLE):
-                    yield action, self._done[index]
+        backwards = (stretch[::-1] for stretch in reversed(self._indices.get(cell, [])))
+        for index, action in self._target.walk(*backwards):
+            if index in self._done and isinstance(action, _UNDOABLE):
+                yield action, self._done[index]
 
     def _inverses(self, cell: str) -> Iterator[tuple[DataAction, DataAction | None, KeyHistory | None]]:
         """Each done action with its inverse, None where there is none, and what lies at its key now."""
@@ -186,12 +185,10 @@ class _Walk:
             beside.add(history)
         find = finder(histories)
         away, back = _Once(known), _Once(beside)
-        for stretch in self._indices.get(str(cell), []):
-            found.planned += len(stretch)
-            for index in stretch:
-                action = self._target.actions[index]
-                if isinstance(action, (*_VERSIONED, *_ASIDE)) and (now := find(action.key)) is not None:
-                    away.remove(action, now)
+        for _, action in self._target.walk(*self._indices.get(str(cell), ())):
+            found.planned += 1
+            if isinstance(action, (*_VERSIONED, *_ASIDE)) and (now := find(action.key)) is not None:
+                away.remove(action, now)
         for action, inverse, now in self._inverses(str(cell)):
             found.done += 1
             if isinstance(action, _VERSIONED):
