@@ -35,7 +35,7 @@ from lineage.history import History, in_order
 from lineage.index.manifest import Part, as_skipped
 from lineage.index.reach import Reach
 from lineage.index.reader import Index
-from lineage.index.rows import Row
+from lineage.index.rows import Row, bounds
 from lineage.index.told import Teller
 from lineage.partitions import BARE, overlap
 from lineage.timestamps import AFTER, BEFORE, SECOND
@@ -138,7 +138,11 @@ class Query:
         jobs, datasets = self.reach.downstream({*starts, *(("dataset", one) for _, one in dropped)})
         complete = self.reach.from_the_beginning(jobs, datasets)
         first = min((start for start, _ in dropped), default=AFTER)
-        since = min(first, self._first(fault, fix, seeds)) - self.declarations.skew - _MARGIN
+        since = (
+            min(first, self._first(fault, fix, seeds) if fault.cells else _earliest(fault, seeds))
+            - self.declarations.skew
+            - _MARGIN
+        )
         while True:
             since = max(since, BEFORE)
             try:
@@ -221,3 +225,17 @@ class Query:
             ):
                 rows = self.index.rows(numbers)  # whether anybody ever wrote it decides who brought it in: writers or readers
         return rows, {("dataset", one) for one in datasets}
+
+
+def _earliest(fault: Fault, rows: Iterable[Row]) -> int:
+    """No attempt that a fault chooses by its time and nominal time began before this."""
+    since, until = clock_range(fault)
+    ranges = nominal_ranges(fault)
+    found = AFTER
+    for row in rows:
+        start, end = bounds(row)
+        if start < found and start < until and end >= since:
+            nominal = row.nominal_start if row.partition_key is None else None  # a key may name another date
+            if not ranges or nominal is None or any(first <= nominal <= last for first, last in ranges):
+                found = start
+    return found

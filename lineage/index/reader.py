@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _DAY = 86_400 * SECOND
+ASKED = [name for name in Row._fields if name not in {"odd", "run_crc"}]
+"""The columns that attempts are made of; the others are for finding runs and taking them apart again."""
 
 
 @dataclass
@@ -57,10 +59,10 @@ class Index:
         from concurrent.futures import ThreadPoolExecutor
 
         if len(names) < 2:
-            yield from (self._read(name, jobs, None) for name in names)
+            yield from (self._read(name, jobs, ASKED) for name in names)
             return
         with ThreadPoolExecutor(self.files.at_once) as pool:
-            yield from pool.map(lambda name: self._read(name, jobs, None), names)
+            yield from pool.map(lambda name: self._read(name, jobs, ASKED), names)
 
     def parts(self, since: int | None = None) -> Iterator[Part]:
         """The files of attempts that ended on the day of ``since`` (ns UTC; None: ever) or later, or not yet."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -62,8 +63,10 @@ def attempts_table(rows: Sequence[Row]) -> pa.Table:
 
 
 def rows_in(table: pa.Table) -> list[Row]:
-    """The rows of a table."""
-    return list(map(Row, *(column.to_pylist() for column in table.columns))) if table.num_rows else []
+    """The rows of a table; None for columns that were not read."""
+    there = set(table.column_names)
+    columns = (table[name].to_pylist() if name in there else repeat(None, table.num_rows) for name in Row._fields)
+    return list(map(Row, *columns)) if table.num_rows else []
 
 
 def parquet(table: pa.Table, *, row_group: int = ROW_GROUP) -> bytes:

@@ -58,24 +58,29 @@ class Teller:
     ended: Mapping[str, int]
     _shapes: dict[int, _Shape] = field(default_factory=dict)
     _memo: dict[object, tuple[tuple[Read, ...], tuple[Write, ...]]] = field(default_factory=dict)
+    _usual: dict[JobId, tuple[set[DatasetId], set[DatasetId]]] = field(default_factory=dict)
     _named: dict[object, tuple[Read, ...] | tuple[Write, ...]] = field(default_factory=dict)
 
     @cached_property
     def gathering(self) -> Gathering:
         """What all events say of datasets and jobs."""
         found = Gathering(self.declarations)
-        for reference in self.known.refs:
+        refs = self.known.refs
+        for reference in refs:
             found.learn(reference)
-        refs = [one.dataset for one in self.known.refs]
+        edges: dict[JobId, tuple[set[int], set[int]]] = defaultdict(lambda: (set(), set()))
         for head in self.known.heads:
-            if head.job is None:
-                continue
-            found.reads[head.job].update(refs[number] for number in head.inputs)
-            found.writes[head.job].update(refs[number] for number in head.outputs)
-            for number in (*head.inputs, *head.outputs):
-                found.said_by[head.job, refs[number]].add("openlineage")
-            if head.owners:
-                found.job_owners[head.job].update(head.owners)
+            if head.job is not None:
+                inputs, outputs = edges[head.job]
+                inputs.update(head.inputs)
+                outputs.update(head.outputs)
+                if head.owners:
+                    found.job_owners[head.job].update(head.owners)
+        for job, (inputs, outputs) in edges.items():
+            found.reads[job] = {refs[number].dataset for number in inputs}
+            found.writes[job] = {refs[number].dataset for number in outputs}
+            for dataset in found.reads[job] | found.writes[job]:
+                found.said_by[job, dataset].add("openlineage")
         return found
 
     @cached_property
@@ -83,24 +88,29 @@ class Teller:
         return self.gathering.cells()
 
     @cached_property
-    def usual(self) -> tuple[dict[JobId, set[DatasetId]], dict[JobId, set[DatasetId]]]:
-        """Which datasets the attempts of each job read and write, by all that there are now."""
-        reads: dict[JobId, set[DatasetId]] = defaultdict(set)
-        writes: dict[JobId, set[DatasetId]] = defaultdict(set)
-        find = self.gathering.identities.find
+    def _shapes_of(self) -> dict[JobId, list[tuple[int, ...]]]:
+        """The shapes that attempts of each job have now."""
+        found: dict[JobId, list[tuple[int, ...]]] = defaultdict(list)
         for shape, attempts in zip(self.known.shapes, self.known.attempts, strict=True):
             job = self.known.heads[shape[0]].job
-            if not attempts or job is None:
-                continue
-            for number in shape:
-                head = self.known.heads[number]
-                reads[job].update(find(self.known.refs[one].dataset) for one in head.inputs)
-                for one in head.outputs:
-                    dataset = find(self.known.refs[one].dataset)
-                    writes[job].add(dataset)
-                    if self.mode(self.known.refs[one], dataset) is Mode.MERGE:
-                        reads[job].add(dataset)
-        return reads, writes
+            if attempts and job is not None:
+                found[job].append(shape)
+        return found
+
+    def usual(self, job: JobId) -> tuple[set[DatasetId], set[DatasetId]]:
+        """Which datasets the attempts of a job read and write, by all that there are now."""
+        if job not in self._usual:
+            inputs: set[int] = set()
+            outputs: set[int] = set()
+            for number in {head for shape in self._shapes_of.get(job, ()) for head in shape}:
+                inputs.update(self.known.heads[number].inputs)
+                outputs.update(self.known.heads[number].outputs)
+            find, refs = self.gathering.identities.find, self.known.refs
+            reads = {find(refs[one].dataset) for one in inputs}
+            writes = {find(refs[one].dataset) for one in outputs}
+            reads.update(dataset for one in outputs if self.mode(refs[one], dataset := find(refs[one].dataset)) is Mode.MERGE)
+            self._usual[job] = reads, writes
+        return self._usual[job]
 
     @cached_property
     def unsure(self) -> bool:
@@ -181,7 +191,7 @@ class Teller:
         merging = any(self.mode(refs[number], dataset) is Mode.MERGE for number, dataset in outputs)
         if twice or merging or any(self.declarations.edge(job, dataset) is not None for dataset in read):
             return None
-        usual = self.usual[0][job], self.usual[1][job]
+        usual = self.usual(job)
         bare = Attempt("", 0, job, reads=tuple(Read(Cell(one)) for one in read), writes=tuple(Write(Cell(one)) for one in written))
         more = widened(bare, *usual, self.declarations)
         return _Plain(tuple(inputs), tuple(outputs), len(told), more.reads[len(read) :], more.writes[len(written) :])
@@ -241,6 +251,5 @@ class Teller:
         bare = Attempt(row.run, row.number, shape.job, nominal=nominal, partition_key=row.partition_key)
         made = self.cells.resolve(bare, inputs, outputs)
         if widen:
-            reads, writes = self.usual
-            made = widened(made, reads[shape.job], writes[shape.job], self.declarations)
+            made = widened(made, *self.usual(shape.job), self.declarations)
         return made.reads, made.writes
