@@ -55,6 +55,7 @@ def checks(context: Context) -> Iterator[Check]:
         yield Check("storage", "warn", "no [[storage]] entry: nothing can be reverted or purged", "add one to incident.toml")
     yield from _quarantine(context)
     yield from _pointers(context)
+    yield from _tables(context)
     yield from _orchestrators(config)
     yield from _home(context)
 
@@ -174,6 +175,12 @@ def _pointers(context: Context) -> Iterator[Check]:
     from incident.pointers.checks import pointer_checks
 
     yield from pointer_checks(context)
+
+
+def _tables(context: Context) -> Iterator[Check]:
+    from incident.tables.checks import table_checks
+
+    yield from table_checks(context)
 
 
 def _orchestrators(config: Config) -> Iterator[Check]:

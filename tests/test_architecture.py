@@ -16,11 +16,12 @@ FILES = sorted(path for package in ("incident", "lineage", "runbooks") for path 
 ALLOWED = {"lineage": {"lineage"}, "runbooks": {"lineage", "runbooks"}, "incident": {"lineage", "runbooks", "incident"}}
 
 SEAMS = {
-    "boto3": {"incident/storage/s3_client.py", "incident/batch/function.py"},
+    "boto3": {"incident/storage/s3_client.py", "incident/storage/s3_identity.py", "incident/batch/function.py"},
     "botocore": {
         "incident/storage/s3_client.py",
         "incident/storage/s3_bucket.py",
         "incident/storage/s3_reader.py",
+        "incident/storage/s3_identity.py",
         "incident/storage/glue.py",
     },
     "networkx": {"lineage/graph.py"},

@@ -1,4 +1,4 @@
-"""How deltalake reaches a table's storage: from the fitting [[storage]] entry, else the environment."""
+"""How deltalake reaches a table's storage: as the fitting [[storage]] entry says, and as whom our own requests are made."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 
 from incident.config import Config
 from incident.errors import ConfigError
+from incident.storage.s3_identity import identity
 
 
 def storage_options(config: Config, url: str) -> dict[str, str]:
@@ -19,6 +20,8 @@ def storage_options(config: Config, url: str) -> dict[str, str]:
             f"no [[storage]] entry covers {url}", f'add to incident.toml: [[storage]] url = "s3://{bucket}"', code="no-storage"
         )
     found = {"AWS_ENDPOINT_URL": entry.endpoint, "AWS_REGION": entry.region}
+    if (who := identity(entry.profile)) is not None:
+        found |= {"AWS_ACCESS_KEY_ID": who.key, "AWS_SECRET_ACCESS_KEY": who.secret, "AWS_SESSION_TOKEN": who.token}
     options = {key: value for key, value in found.items() if value}
     if entry.endpoint is not None and entry.endpoint.startswith("http://"):
         options["AWS_ALLOW_HTTP"] = "true"

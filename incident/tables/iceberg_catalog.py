@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from incident.config import Config
 from incident.errors import ConfigError, CredentialsMissing, StorageError, StorageUnreachable
+from incident.storage.s3_identity import identity
 from incident.tables import missing_extra
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ def load_table(config: Config, name: str) -> Table:
         raise missing_extra("iceberg", error) from error
     rule = config.catalog(catalog_name)
     said = dict(rule.properties) if rule is not None else {}
+    if said.get("type") == "sql":
+        said.setdefault("init_catalog_tables", "false")  # looking makes nothing, also not in the wrong place
     try:
         return load_catalog(catalog_name, **_with_storage(config, said)).load_table(table)
     except NoSuchTableError as error:
@@ -55,7 +58,11 @@ def _with_storage(config: Config, said: Mapping[str, str]) -> dict[str, str]:
     scheme, _, place = said.get("warehouse", "").partition("://")
     bucket, _, prefix = place.partition("/")
     entry = config.storage_for(bucket, prefix) if scheme in {"s3", "s3a", "s3n"} and bucket else None
-    found = {} if entry is None else {"s3.endpoint": entry.endpoint, "s3.region": entry.region}
+    if entry is None:
+        return dict(said)
+    found = {"s3.endpoint": entry.endpoint, "s3.region": entry.region}
+    if "s3.access-key-id" not in said and (who := identity(entry.profile)) is not None:
+        found |= {"s3.access-key-id": who.key, "s3.secret-access-key": who.secret, "s3.session-token": who.token}
     return {**{key: value for key, value in found.items() if value}, **said}
 
 

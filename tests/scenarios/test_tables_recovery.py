@@ -240,3 +240,33 @@ def test_a_backfill_is_believed_only_when_the_table_has_new_files(
         incident("close")
     else:
         assert "has no objects" in json.dumps(envelope["problems"])
+
+
+def test_doctor_reaches_every_table_or_says_what_is_missing(incident: Incident, monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = {one["name"]: one for one in incident("doctor")["data"]["checks"]}
+    assert checks["table lake/orders"]["status"] == "ok"
+    assert checks["table lake/orders"]["detail"].startswith(f"at version {incident.orders.version()}")
+    library = "pyiceberg" if incident.orders.form == "iceberg" else "deltalake"
+    for name in [one for one in sys.modules if one.partition(".")[0] == library]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, library, None)
+    envelope = incident("doctor", code=1)
+    assert {one["status"] for one in envelope["data"]["checks"] if one["name"].startswith("table ")} == {"fail"}
+    assert f"pip install 'dataops-incident[{incident.orders.form}]'" in json.dumps(envelope["problems"])
+    refused = incident("revert", code=3)["data"]["plan"]["refused"]
+    assert [one["code"] for one in refused] == ["not-installed"]
+    assert "pip install" in refused[0]["why"]
+
+
+def test_a_table_that_is_not_reached_changes_nothing(incident: Incident) -> None:
+    plan = incident.plan("revert")
+    before = incident.prices.read()
+    moved = incident.folder / ("catalog.db" if incident.orders.form == "iceberg" else "prices")
+    moved.rename(moved.with_name("elsewhere"))
+    for arguments in (("revert",), ("revert", "--apply", plan["id"])):
+        exit_code = run([*arguments, "--home", str(incident.folder / "home"), "--config", str(incident.folder / "incident.toml")])
+        assert exit_code in {1, 2, 3}
+    moved.with_name("elsewhere").rename(moved)
+    assert incident.prices.read() == before
+    incident("revert", "--apply", plan["id"])
+    assert incident.prices.read() == {"p": ["good price"]}
