@@ -1,7 +1,7 @@
 """One step of a plan's life over a synthetic lake, in a process of its own.
 
 ``python -m tests.bench.plan_steps STEP FOLDER N CELLS``. Steps: ``floor`` (all keys sorted in memory), ``survey``, ``purge``,
-``revert``, ``show``, ``journal``, ``effects``, ``verify`` and ``undo``, those behind ``purge`` on what it left in FOLDER. Prints
+``revert``, ``show``, ``apply``, ``effects``, ``verify`` and ``undo``, those behind ``purge`` on what it left in FOLDER. Prints
 the seconds of what is measured as JSON.
 """
 
@@ -11,15 +11,18 @@ import hashlib
 import json
 import sys
 import time
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 from incident.home import Home, IncidentFolder
-from incident.journal import Journal, Outcome, read_journal
+from incident.journal import read_journal
 from incident.kept_actions import ActionSpool
 from incident.key_spool import KeySpool
-from incident.storage.port import ObjectReader
+from incident.storage.port import Marked, ObjectReader, ObjectStore
 from incident.surveys import Surveyor
 from lineage.timestamps import SECOND
 from runbooks.consents import Consents
@@ -35,11 +38,12 @@ _CAPS = Consents(max_objects=10**9, max_bytes=1 << 60)
 class Lake:
     """Cells of made-up objects with ids and ETags that do not compress; what is read is made, so that it costs no memory.
 
-    ``versions``: of each key, the newest first. ``covered``: with our delete marker on top.
+    ``versions``: of each key, the newest first. ``covered``: with our delete marker on top, as after a purge.
     """
 
     def __init__(self, keys: int, versions: int = 1, *, covered: bool = False) -> None:
-        self._keys, self._versions, self._covered = keys, versions, covered
+        self._keys, self._versions = keys, versions
+        self._covered: dict[str, bytearray] = defaultdict(lambda: bytearray([covered]) * keys)
 
     def state(self, bucket: str, *, brief: bool = False) -> BucketState:
         del brief
@@ -50,20 +54,51 @@ class Lake:
         return iter(())
 
     def histories(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[KeyHistory]:
-        del bucket, after
-        for number in range(self._keys):
-            name = f"part-{number:07d}" if number < self._keys - 1 else "_SUCCESS"
-            digest = hashlib.sha256(f"{prefix}{number}".encode()).hexdigest()
-            key = f"{prefix}{name}" if name == "_SUCCESS" else f"{prefix}{name}-{digest[:8]}-c000.snappy.parquet"
-            versions = [
-                ObjectVersion(
-                    key, digest[at : at + 32], f'"{digest[at + 8 : at + 40]}"', 1_000 + number, T - at * 3600 * SECOND + number
-                )
-                for at in range(self._versions)
-            ]
-            if self._covered:
-                versions.insert(0, ObjectVersion(key, _marker(digest[:32]), "", 0, T + 7200 * SECOND, is_marker=True))
-            yield KeyHistory(key, tuple(versions))
+        del bucket
+        folder = prefix[: prefix.rindex("/") + 1]
+        name = partial(_key, folder)
+        start = bisect_left(range(self._keys), prefix, key=name)
+        if after is not None:
+            start = max(start, bisect_right(range(self._keys), after, key=name))
+        covered = self._covered[folder]
+        for number in range(start, self._keys):
+            found = self._history(folder, number, covered=bool(covered[number]))
+            if not found.key.startswith(prefix):
+                return
+            yield found
+
+    def history(self, bucket: str, key: str) -> KeyHistory | None:
+        return next((one for one in self.histories(bucket, key) if one.key == key), None)
+
+    def put_markers(self, bucket: str, etags: Mapping[str, str]) -> list[Marked]:
+        del bucket
+        marked = []
+        for key in etags:
+            folder = key[: key.rindex("/") + 1]
+            number = bisect_left(range(self._keys), key, key=partial(_key, folder))
+            self._covered[folder][number] = 1
+            marked.append(Marked(key, _marker(_digest(folder, number)[:32])))
+        return marked
+
+    def _history(self, folder: str, number: int, *, covered: bool) -> KeyHistory:
+        digest, key = _digest(folder, number), _key(folder, number)
+        times = [T - at * 3600 * SECOND + number for at in range(self._versions)]
+        versions = [
+            ObjectVersion(key, digest[at : at + 32], f'"{digest[at + 8 : at + 40]}"', 1_000 + number, moment)
+            for at, moment in enumerate(times)
+        ]
+        if covered:
+            versions.insert(0, ObjectVersion(key, _marker(digest[:32]), "", 0, T + 7200 * SECOND, is_marker=True))
+        return KeyHistory(key, tuple(versions))
+
+
+def _key(folder: str, number: int) -> str:
+    """In the order of the numbers."""
+    return f"{folder}part-{number:07d}-{_digest(folder, number)[:8]}-c000.snappy.parquet" if number else f"{folder}_SUCCESS"
+
+
+def _digest(folder: str, number: int) -> str:
+    return hashlib.sha256(f"{folder}{number}".encode()).hexdigest()
 
 
 def _marker(version_id: str) -> str:
@@ -119,19 +154,17 @@ def show(folder: IncidentFolder, _: int, __: int) -> None:
         Console(file=nowhere).print(text() if callable(text) else text)
 
 
-def journal(folder: IncidentFolder, _: int, __: int) -> None:
-    plan = _plan(folder)
-    folder.timeline.append("apply-started", "applying", evidence={"plan_id": plan.id})
-    with Journal(folder.journal_dir, plan.id, {"name": "bench"}) as written:
-        written.begin(len(plan.actions), T)
-        for start in range(0, len(plan.actions), 1_000):
-            chunk = range(start, min(start + 1_000, len(plan.actions)))
-            made = {at: _marker(getattr(plan.actions[at], "requires").version_id) for at in chunk}  # noqa: B009
-            written.intent(chunk, T + 7100 * SECOND)
-            written.made(made, T + 7200 * SECOND)
-            written.outcome({at: Outcome("done", made[at]) for at in chunk}, T + 7201 * SECOND)
-        written.end(T + 7300 * SECOND)
-    folder.timeline.append("applied", "applied", evidence={"plan_id": plan.id})
+def apply(folder: IncidentFolder, size: int, cells: int) -> None:
+    from incident.executor import Execution
+    from incident.executor import apply as perform
+    from incident.object_actions import KINDS, ObjectActions
+    from incident.plan_actions import PlanActions
+
+    plan, lake = _plan(folder), cast("ObjectStore", Lake(size // cells))
+    objects = ObjectActions(plan, lambda _bucket, _prefix: lake, lambda: T)
+    performer = PlanActions(plan, dict.fromkeys(KINDS, objects), lambda: T)
+    done = perform(Execution(folder, plan, performer, lambda: T, {"name": "bench"}))
+    assert (done.done, done.strays) == (len(plan.actions), 0), done.notes[:1]
 
 
 def effects(folder: IncidentFolder, _: int, cells: int) -> None:
@@ -189,7 +222,7 @@ def main(arguments: list[str]) -> None:
     name, where, size, cells = arguments
     home = Home(where)
     folder = (home.incidents() or [home.create("bench", 0)])[0]
-    step = {one.__name__: one for one in (floor, survey, purge, revert, show, journal, effects, verify, undo)}[name]
+    step = {one.__name__: one for one in (floor, survey, purge, revert, show, apply, effects, verify, undo)}[name]
     began = time.perf_counter()
     step(folder, int(size), int(cells))
     sys.stdout.write(json.dumps({"seconds": time.perf_counter() - began}))

@@ -12,7 +12,7 @@ from tests.bench.runs import Run, measure, megabytes
 
 NAME = "plans"
 _LIMIT = 400_000_000
-_STEPS = ("purge", "show", "journal", "effects", "verify", "undo", "revert")
+_STEPS = ("purge", "show", "apply", "effects", "verify", "undo", "revert")
 
 
 def run(options: Options) -> list[Row]:
