@@ -12,6 +12,9 @@ from typing import TypeVar
 PAUSES = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds before each further try."""
 
+_LEAST = 8
+"""So many may be in flight at first: as many as there are chunks, one of each."""
+
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
@@ -26,7 +29,7 @@ class Workers:
     def __init__(self, count: int, pause: Callable[[float], None] | None = None) -> None:
         self._pool = ThreadPoolExecutor(count, thread_name_prefix="requests") if count > 1 else None
         self.pause = pause or time.sleep
-        self._most = max(count, 1)
+        self._most = max(count, _LEAST)
         self.limit = float(self._most)
         self._flying = 0
         self._room = threading.Condition()
