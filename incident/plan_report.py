@@ -120,11 +120,24 @@ def _hint(code: str) -> str:
             return "--before T, or --skip-refused to go on with the rest"
         case "drops-commits":
             return "--include CELL gives those commits up; --skip-refused goes on with the rest"
-        case "unconditional":
-            return "--writers-stopped"
+        case "unconditional" | "no-conditional-delete" | "no-conditional-put":
+            return "--writers-stopped, or --skip-refused to go on with the rest"
+        case "no-quarantine":
+            return "set [policy] quarantine in incident.toml, or --skip-refused to go on with the rest"
         case "no-good-value" | "no-target" | "tainted-target":
             return "--pointer URL=VALUE, or --skip-refused to go on with the rest"
-        case "suspect" | "unresolved" | "open-writer" | "not-remakeable" | "expiring" | "nothing-there" | "contains" | "rewritten":
+        case (
+            "suspect"
+            | "unresolved"
+            | "open-writer"
+            | "not-remakeable"
+            | "expiring"
+            | "nothing-there"
+            | "contains"
+            | "rewritten"
+            | "copy-too-new"
+            | "nothing-kept"
+        ):
             return "--include CELL, or --skip-refused to go on with the rest"
         case _:
             return "--skip-refused to go on with the rest"
