@@ -11,7 +11,7 @@ import pytest
 from incident.config import Config, Policy, StorageRule, find, load
 from incident.config_example import EXAMPLE
 from incident.errors import USAGE, ConfigError
-from lineage.datasets import DatasetId, JobId
+from lineage.datasets import DatasetId, JobId, normalise
 from lineage.layouts import Layout
 from lineage.windows import Window
 
@@ -165,6 +165,16 @@ def test_the_users_file_is_the_lower_layer(tmp_path: Path) -> None:
     assert (merged.serving, merged.write) == (False, "append")
 
 
+def test_local_datasets_may_be_named_as_urls() -> None:
+    config = _load(
+        "[[dataset]]\nmatch = 'file:///data/*'\npartition = false\ncopy = 'file:///backup/a'\n"
+        "[[edge]]\njob = 'a'\nreads = 'file:/data/b'\nwindow = 'all'\n"
+    )
+    rule = config.declarations.dataset(normalise("file", "/data/a"))
+    assert (rule.partition, rule.copy) == (False, "file:///backup/a")
+    assert [edge.reads for edge in config.declarations.edges] == ["file/data/b"]
+
+
 def test_the_written_example_holds_when_every_line_of_it_is_meant() -> None:
     meant = "\n".join(line[2:] if re.match(r"# (\[\[?\w+\]\]?|\w+ = )", line) else line for line in EXAMPLE.splitlines())
     config = _load(meant)
@@ -234,6 +244,7 @@ BAD = [
     ("[[dataset]]\nmatch = 'a'\nlocation = 'clean/a'", r":3: dataset\[0\]\.location: .*neither s3://", "a location nowhere"),
     ("[[dataset]]\nmatch = 'a'\nlocation = 's3://'", r":3: dataset\[0\]\.location", "a location without a bucket"),
     ("[[dataset]]\nmatch = 'a'\npointer = 's3://b'", r":3: dataset\[0\]\.pointer", "a pointer without a key"),
+    ("[[dataset]]\nmatch = 'a'\ncopy = 's3://b'", r":3: dataset\[0\]\.copy: .*neither s3://", "a kept copy in all of a bucket"),
     ("[[dataset]]\nmatch = 'a'\nowners = 'team'", r":3: dataset\[0\]\.owners: must be a list of texts", "a text for owners"),
     ("[[edge]]\njob = 'a'\nwindow = 'all'", r":1: edge\[0\]\.reads: is missing", "an edge from nothing"),
     ("[[edge]]\njob = 'a'\nreads = 'b'", r":1: edge\[0\]\.window: is missing", "an edge without a window"),
