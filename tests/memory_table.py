@@ -76,6 +76,9 @@ class MemoryTable:
         told = enumerate(self._lake.versions[: self._at + 1])
         return [TableVersion(str(at), one.committed, "write", one.note is not None) for at, one in told], True
 
+    def visible(self, version: str) -> bool | None:
+        return int(version) <= self._at
+
     def files(self, version: str, asked: Mapping[str, Asked]) -> Mapping[str, CellFiles]:
         found = {}
         for key, cell in asked.items():

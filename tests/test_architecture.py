@@ -25,7 +25,7 @@ SEAMS = {
         "incident/storage/glue.py",
     },
     "networkx": {"lineage/graph.py"},
-    "pyiceberg": {f"incident/tables/iceberg{part}.py" for part in ("", "_catalog", "_fields", "_files")},
+    "pyiceberg": {f"incident/tables/iceberg{part}.py" for part in ("", "_catalog", "_fields", "_files", "_steps")},
     "deltalake": {f"incident/tables/delta{part}.py" for part in ("", "_files")},
 }
 

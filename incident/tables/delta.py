@@ -65,6 +65,9 @@ class DeltaLakeTable:
         ]
         return found, bool(found) and found[0].version == "0" and len(found) == self._table.version() + 1
 
+    def visible(self, version: str) -> bool | None:
+        return int(version) <= self._table.version()
+
     def files(self, version: str, asked: Mapping[str, Asked]) -> Mapping[str, CellFiles]:
         return of_cells(self._at(version), asked)
 

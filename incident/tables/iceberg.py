@@ -18,6 +18,7 @@ from incident.config import Config
 from incident.errors import PreconditionFailed, StorageError, StorageUnreachable
 from incident.tables.iceberg_catalog import definite, load_table
 from incident.tables.iceberg_files import Files
+from incident.tables.iceberg_steps import seen_by_readers
 from incident.tables.port import Asked, Commit, Note, Swap
 from runbooks.table_survey import CellFiles, TableVersion
 
@@ -63,6 +64,9 @@ class IcebergTable:
         first = self._table.metadata.snapshot_by_id(log[0].snapshot_id) if log else None
         begins = first is not None and first.parent_snapshot_id is None
         return found, begins or (not log and not self.version)
+
+    def visible(self, version: str) -> bool | None:
+        return seen_by_readers(self._table, int(version))
 
     def files(self, version: str, asked: Mapping[str, Asked]) -> Mapping[str, CellFiles]:
         return self._files.of_cells(version, asked)

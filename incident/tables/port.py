@@ -66,6 +66,9 @@ class LakeTable(Protocol):
     def history(self) -> tuple[Sequence[TableVersion], bool]:
         """The versions that were current, oldest first, and whether they are told from the first one on."""
 
+    def visible(self, version: str) -> bool | None:
+        """Whether readers ever saw this version of the history, or it was only a step within a commit; None: nobody can tell."""
+
     def files(self, version: str, asked: Mapping[str, Asked]) -> Mapping[str, CellFiles]:
         """The files of each cell at a version, all found in one pass. Raises StorageError when the version is gone."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from incident.errors import ConfigError, StorageError, StorageUnreachable
@@ -35,6 +35,11 @@ class TableSurveyor:
     before: int | None = None
     unconditional: Callable[[TablePlace], str] = lambda _place: ""
     warnings: list[str] = field(default_factory=list)
+    _tainted: tuple[Attempt, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        keys = {(one.run_id, one.number) for one in self.radius.attempts}
+        self._tainted = tuple(attempt for attempt in self.history.attempts if attempt.key in keys)
 
     def survey(self, cells: Iterable[ReachedCell]) -> Found:
         """Each cell's survey, or why there is none; nothing about cells that are in no table."""
@@ -60,12 +65,13 @@ class TableSurveyor:
             return {reached.cell: Refusal(str(reached.cell), why, code) for reached in places.values()}
         self.warnings += table.warnings()
         unconditional = self.unconditional(next(iter(places)))
+        history = table.history() if self.reverting else ((), False)
         found: Found = {}
         goods: dict[str, dict[TablePlace, ReachedCell]] = {}
         for place, reached in places.items():
             survey = TableSurvey(reached.cell, place, table.uuid, table.version, now[place.url], unconditional=unconditional)
             if self.reverting:
-                good = self._good(table, reached)
+                good = self._good(table, history, reached)
                 others = self._others(reached, good.since) if isinstance(good, Good) and place.whole else ()
                 survey = replace(survey, good=good, others=others)
                 if isinstance(good, Good) and good.version is not None:
@@ -92,9 +98,13 @@ class TableSurveyor:
                 good = Refusal(str(reached.cell), why, "expired") if lost else replace(survey.good, files=then[place.url])
                 found[reached.cell] = replace(survey, good=good)
 
-    def _good(self, table: LakeTable, reached: ReachedCell) -> Good | Refusal:
+    def _good(self, table: LakeTable, told_history: tuple[Sequence[TableVersion], bool], reached: ReachedCell) -> Good | Refusal:
         """The last version before the fault, its files not yet looked at."""
-        history, begins = table.history()
+        history, begins = told_history
+        if history and history[-1].version != table.version:
+            last = history[-1].version
+            why = f"its history ends at version {last}, and {table.version} is current: nobody can tell what came before"
+            return Refusal(str(reached.cell), why, "undecidable")
         told = {write.version for _, write in self._bad(reached)}
         versions = {one.version for one in history}
         at = good_version(
@@ -109,16 +119,21 @@ class TableSurveyor:
         )
         if isinstance(at, Refusal):
             return at
+        while at >= 0 and (seen := table.visible(history[at].version)) is not True:
+            if seen is None:
+                why = f"nobody can tell any more whether version {history[at].version} was ever seen, or a step within a commit"
+                return Refusal(str(reached.cell), why, "undecidable")
+            at -= 1
+        if at < 0 and not begins:
+            return Refusal(str(reached.cell), "its versions of before the fault have expired", "expired")
         return Good(history[at] if at >= 0 else None, CellFiles(), tuple(history[at + 1 :]))
 
     def _bad(self, reached: ReachedCell) -> list[tuple[Attempt, Write]]:
         """What runs that the fault reached wrote into the cell."""
-        keys = {(one.run_id, one.number) for one in self.radius.attempts}
         dataset, partition = reached.cell.dataset, reached.cell.partition
         return [
             (attempt, write)
-            for attempt in self.history.attempts
-            if attempt.key in keys
+            for attempt in self._tainted
             for write in attempt.writes
             if write.cell.dataset == dataset and overlap(write.cell.partition, partition)
         ]

@@ -166,6 +166,27 @@ def test_a_rollback_by_hand_is_no_commit_of_rows(tmp_path: Path) -> None:
     assert (history[-1].version, history[-1].ours) == (good, True)
 
 
+def test_a_step_within_a_commit_is_no_version_that_readers_saw(tmp_path: Path) -> None:
+    lake: IcebergLake = make("iceberg", tmp_path)
+    lake.put(BAD, "good")
+    lake.overwrite(BAD, "bad")
+    lake.table.delete(f"dt = '{BAD}'")
+    lake.put(BAD, "apart")
+    table = lake.open()
+    history, _ = table.history()
+    told = [(one.what, table.visible(one.version)) for one in history]
+    assert told == [("append", True), ("delete", False), ("append", True), ("delete", True), ("append", True)]
+
+
+def test_where_the_former_metadata_is_gone_nobody_can_tell(tmp_path: Path) -> None:
+    lake: IcebergLake = make("iceberg", tmp_path, properties={"write.metadata.previous-versions-max": "1"})
+    lake.put(BAD, "good")
+    lake.overwrite(BAD, "bad")
+    lake.put("2026-11-10", "more")
+    table = lake.open()
+    assert [table.visible(one.version) for one in table.history()[0]] == [True, None, True, True]
+
+
 # --- Delta ---------------------------------------------------------------------------------------------------------------
 
 

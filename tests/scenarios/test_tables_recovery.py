@@ -53,7 +53,7 @@ class Incident:
 
     def tell(self, number: int, job: str, day: str, write: Callable[[], object], **names: str) -> None:
         """A run and its events."""
-        event = {
+        event: dict[str, Any] = {
             "run": {
                 "runId": f"00000000-0000-4000-8000-{number:012d}",
                 "facets": {"nominalTime": {"nominalStartTime": f"{day}T00:00:00Z", "nominalEndTime": f"{day}T00:00:00Z"}},
@@ -67,6 +67,8 @@ class Incident:
             time.sleep(0.01)
             write()
             time.sleep(0.01)
+            if "version" in names:
+                event["outputs"][0]["facets"] = {"version": {"datasetVersion": self.orders.version()}}
             file.write(json.dumps({"eventType": "COMPLETE", "eventTime": render(time.time_ns()), **event}) + "\n")
         time.sleep(0.01)
 
@@ -190,6 +192,28 @@ def test_a_partition_is_reverted_with_all_others_left_as_they_are(incident: Inci
     before = incident.orders.read()
     incident.plan_and_apply("revert", "--include", ORDERS)
     assert incident.orders.read() == {**before, BAD: [f"good {BAD}"]}
+
+
+def test_the_version_that_a_bad_run_says_it_made_decides_over_times(incident: Incident) -> None:
+    """Somebody wrote the day well while the bad run was at work already; that is not given up."""
+    orders = incident.orders
+    incident("close", "--unverified", "another fault is looked at")
+
+    def write() -> None:
+        orders.overwrite(NEXT, "well")
+        time.sleep(0.02)
+        orders.overwrite(NEXT, "bad again")
+
+    before = set(versions(orders))
+    incident.tell(7, "refine", NEXT, write, writes="orders", version="yes")
+    assert len(set(versions(orders)) - before) >= 2
+    incident("declare", "refined badly", "--job", "spark/refine", "--nominal", NEXT)
+    incident.plan_and_apply("revert", "--include", f"lake/orders@dt={NEXT}", "--skip-refused")
+    assert orders.read()[NEXT] == ["well"]
+
+
+def versions(table: Table) -> list[str]:
+    return [one.version for one in table.open().history()[0]]
 
 
 def test_what_was_made_again_is_never_undone(incident: Incident) -> None:
