@@ -189,7 +189,10 @@ def surveyed_copies(looking: Surveyor, cells: Iterable[Cell]) -> dict[Cell, Cell
         replace(rules.dataset(cell.dataset), match=str(cell.dataset).translate(_LITERAL), location=rules.dataset(cell.dataset).copy)
         for cell in wanted
     ]
-    there = replace(looking, declarations=Declarations(datasets=tuple(elsewhere), skew=rules.skew), deleting=False)
+    # Nothing is done to the copies, so that nothing is tried out where they lie.
+    there = replace(
+        looking, declarations=Declarations(datasets=tuple(elsewhere), skew=rules.skew), deleting=False, assure=None, warnings=[]
+    )
     return there.survey(wanted, lambda: None)
 
 

@@ -18,6 +18,7 @@ from runbooks.contents import contents_of
 from runbooks.facts import Again, Draft, Facts, Keeping, asked, marks_completion
 from runbooks.plan import PlannedCell, Refusal
 from runbooks.survey import LOCAL, CellSurvey, KeyHistory, ObjectVersion, Rest, Target
+from runbooks.targets import inside
 
 
 def from_copy(
@@ -69,6 +70,10 @@ def revert_draft(survey: CellSurvey, copy: CellSurvey, keeping: Keeping | Refusa
     if (survey.target.bucket == LOCAL) != (copy.target.bucket == LOCAL) or survey.bucket.server != copy.bucket.server:
         why = f"its kept copy {copy.target.url} lies on another server than {survey.target.url}"
         return Refusal(name, why, "other-server")
+    if inside(survey.target, copy.target.bucket, copy.target.prefix) or inside(
+        copy.target, survey.target.bucket, survey.target.prefix
+    ):
+        return Refusal(name, f"its kept copy {copy.target.url} and {survey.target.url} lie in each other", "overlap")
     goes = Again(lambda: (one.current for one, _ in _differing(survey, copy) if one is not None and one.current is not None))
     comes = Again(lambda: ((key, kept) for key, kept in _coming(survey, copy)))
     if isinstance(kept := accepted(survey, goes, keeping, consents), Refusal):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from incident.context import Context
 from incident.quarantine import keeping, trouble
 from incident.storage.local import LocalReader, Unfit
 from incident.storage.local_moves import folder
+from incident.surveys import places
 from lineage.attempts import Cell
 from lineage.datasets import DatasetId, normalise
 from lineage.declarations import DatasetRule, Declarations
@@ -25,6 +27,7 @@ from runbooks.consents import Consents
 from runbooks.facts import Keeping, Place
 from runbooks.guarantees import EVERYTHING, Guarantees
 from runbooks.plan import Refusal
+from runbooks.purge import plan_purge
 from runbooks.survey import LOCAL, BucketState, Expiry, Target
 from tests.aside_world import DAY, AsideWorld
 
@@ -177,6 +180,20 @@ def test_doctor_says_what_is_wrong_with_the_quarantine_that_is_set(tmp_path: Pat
     assert "prefix" in trouble(config, "s3://vault/")
     found = {check.name: check.status for check in checks(Context(config_path=str(_config(tmp_path))))}
     assert found["quarantine"] == "ok"
+
+
+@pytest.mark.parametrize("inside", ["home", "lineage"])
+def test_what_holds_the_incident_or_its_lineage_is_not_planned(tmp_path: Path, inside: str) -> None:
+    """Also where they are reached through a link."""
+    world = AsideWorld(tmp_path, kind="local")
+    world.lay({"a": b"one"})
+    (tmp_path / "link").symlink_to(world.path("").parent)
+    path = tmp_path / "incident.toml"
+    home = f"{tmp_path}/link/{DAY}/home" if inside == "home" else f"{tmp_path}/home"
+    path.write_text(f'[home]\nurl = "{home}"\n')
+    sources = (f"{tmp_path}/link/{DAY}/events/*.ndjson",) if inside == "lineage" else ()
+    found = places(Context(config_path=str(path)), [], sources)
+    assert [refusal.code for refusal in plan_purge(replace(world.facts(), places=found), Consents()).refused] == ["keep-out"]
 
 
 def _config(folder_of: Path) -> Path:

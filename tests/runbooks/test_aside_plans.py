@@ -145,6 +145,13 @@ def test_a_kept_copy_is_used_only_where_it_certainly_is_older_and_reached(
     assert codes(revert(found, kept, NAMED)) == ([] if named else [code])
 
 
+@pytest.mark.parametrize("prefix", [PREFIX, f"{PREFIX}kept/", "clean/orders/"])
+def test_a_kept_copy_within_what_it_is_a_copy_of_is_none(prefix: str) -> None:
+    kept = survey(one("a", "good", prefix=prefix), target=Target("lake", prefix))
+    assert codes(revert(survey(one("a", "bad")), kept)) == ["overlap"]
+    assert codes(revert(survey(one("a", "bad")), kept, NAMED)) == ["overlap"]
+
+
 def test_an_unknown_beginning_needs_a_moment_from_the_operator() -> None:
     found, kept = survey(one("a", "bad")), copy(("a", "good"), at=NOON)
     assert codes(revert(found, kept, since=BEFORE)) == ["unbounded"]
