@@ -66,7 +66,7 @@ EXAMPLE = """\
 # name = "churn scores"
 # model = "s3://lake/models/churn"        # or: dataset = "…"; a glob over NAMESPACE/NAME
 # pointer = "s3://lake/models/PRODUCTION"
-# kind = "text"                           # json | text | symlink | success | glue; default: by its URL
+# kind = "text"                           # json | text | symlink | success | glue | mlflow; default: by its URL
 # target = "s3://lake/models/churn/v={value}/"   # where what it says lies
 # owners = ["team-ml"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from incident.config_rules import CatalogRule, OrchestratorRule, StorageRule
-from incident.config_serving import serving
+from incident.config_serving import check_pointer, serving
 from incident.config_table import Table
 from incident.errors import ConfigError
 from incident.sizes import parse_size
@@ -145,8 +145,8 @@ def _dataset(table: Table) -> DatasetRule:
         case _:
             raise table.error("partition", f"must be a layout such as 'dt=%Y-%m-%d', or false, and is {layout!r}")
     pointer = table.text("pointer")
-    if pointer is not None and not re.match(r"s3://[^/]+/.|file:///.|glue://[^/]+/[^/]+", pointer):
-        raise table.error("pointer", f"{pointer!r} is neither s3://bucket/key, file:///path nor glue://database/table")
+    if pointer is not None:
+        check_pointer(table, pointer)
     copy = table.text("copy")
     if copy is not None and not re.match(r"s3://[^/]+/.|file:/", copy):
         raise table.error("copy", f"{copy!r} is neither s3://bucket/prefix nor file:/…")

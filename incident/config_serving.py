@@ -9,10 +9,10 @@ from typing import Literal
 from incident.config_table import Table
 from lineage.declarations import DatasetRule
 
-KINDS = ("json", "text", "symlink", "success", "glue")
+KINDS = ("json", "text", "symlink", "success", "glue", "mlflow")
 """The kinds of pointers; ``incident.pointers.kinds`` has a row for each."""
 
-_URLS = re.compile(r"s3://[^/]+/.|file:///.|glue://[^/]+/[^/]+")
+_POINTERS = re.compile(r"s3://[^/]+/.|file:///.|glue://[^/]+/[^/]+|mlflow\+https?://[^/]+/.*[^/@]+@[^/@]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def serving(table: Table) -> ServingRule:
     pointer, target = table.text("pointer"), table.text("target")
     kind = table.text("kind", choices=KINDS)
     if pointer is not None:
-        _check_pointer(table, pointer, kind)
+        check_pointer(table, pointer, kind)
     if target is not None and not (re.match(r"s3://[^/]+/|file:///", target) and "{value}" in target):
         raise table.error("target", f"{target!r} is no place with a {{value}} in it", 'for example "s3://lake/serving/v={value}/"')
     if target is not None and "{partition}" in target and "{partition}" not in (pointer or ""):
@@ -59,10 +59,13 @@ def serving(table: Table) -> ServingRule:
     return ServingRule(name, str(dataset or model), "dataset" if dataset else "model", pointer, kind, target, owners)
 
 
-def _check_pointer(table: Table, pointer: str, kind: str | None) -> None:
-    if not _URLS.match(pointer):
-        raise table.error("pointer", f"{pointer!r} is neither s3://bucket/key, file:///path nor glue://database/table")
+def check_pointer(table: Table, pointer: str, kind: str | None = None) -> None:
+    """Raises ConfigError for what is no pointer, or none of that kind."""
+    if not _POINTERS.match(pointer):
+        known = "s3://bucket/key, file:///path, glue://database/table nor mlflow+https://host/model@alias"
+        raise table.error("pointer", f"{pointer!r} is neither {known}")
     if kind == "json" and not pointer.partition("#")[2].strip("/"):
         raise table.error("pointer", f"{pointer!r} names no field", 'for example "s3://lake/serving/current.json#version"')
-    if (kind == "glue") != pointer.startswith("glue://") and kind is not None:
+    scheme = next((one for one in ("glue", "mlflow") if pointer.startswith((f"{one}://", f"{one}+"))), None)
+    if kind is not None and (kind if kind in {"glue", "mlflow"} else None) != scheme:
         raise table.error("kind", f"{kind!r} does not go with {pointer!r}")

@@ -59,19 +59,21 @@ def still_served(cell: Cell, facts: Facts, consents: Consents, skew: int) -> lis
 def at_pointers(facts: Facts, chosen: Collection[Cell], consents: Consents, skew: int) -> AtPointers:
     """What to do about the pointers of the cells to revert."""
     found = AtPointers(consents)
-    known = {survey.pointer for surveys in facts.pointers.values() for survey in surveys if not isinstance(survey, Refusal)}
+    surveys = [survey for cell in facts.pointers.values() for survey in cell]
+    known = {survey.pointer for survey in surveys if not isinstance(survey, Refusal)}
+    unread = [survey.why for survey in surveys if isinstance(survey, Refusal)]
     for text in consents.pointers:
-        if not any(text.startswith(f"{url}=") for url in known):
+        if not any(text.startswith(f"{url}=") for url in known) and not any(text.rpartition("=")[0] in why for why in unread):
             listed = ", ".join(sorted(known)) or "none"
             why = f"names no pointer that serves a cell of this revert; write URL=VALUE, with one of: {listed}"
             found.refused.append(Refusal(f"--pointer {text}", why, "not-included"))
     dirty = facts.radius.dirty()
     since = moments(dirty, skew, consents.before)
     for reached in dirty:
-        surveys = facts.pointers.get(reached.cell)
-        if not surveys or not (reached.serving or reached.cell in chosen):
+        ours = facts.pointers.get(reached.cell)
+        if not ours or not (reached.serving or reached.cell in chosen):
             continue
-        asks = served(reached.cell, surveys, since)
+        asks = served(reached.cell, ours, since)
         if isinstance(asks, Refusal):
             found.refused.append(asks)
             found.settled.add(reached.cell)

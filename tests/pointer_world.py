@@ -16,6 +16,7 @@ from incident.pointers.completion import Completion
 from incident.pointers.glue import GluePartition, GlueTable
 from incident.pointers.json_field import JsonField
 from incident.pointers.local_file import LocalPointer
+from incident.pointers.mlflow import open_alias
 from incident.pointers.objects import ObjectPointer
 from incident.pointers.port import Codec, Pointer
 from incident.pointers.symlink import SymlinkManifest
@@ -25,6 +26,7 @@ from incident.storage.port import ObjectStore
 from lineage.timestamps import SECOND
 from runbooks.actions import Requirement, SwapPointer
 from runbooks.survey import PointerVersion
+from tests.mlflow_server import Models
 
 JSON = '{\n  "rows": 1e3,\n  "serving" : {"version":%s, "by": "é"}\n}'
 CODECS: dict[str, tuple[str, Codec]] = {
@@ -38,6 +40,7 @@ VALUES = {
     "text": ("42\n", "41\n", "43\n"),
     "symlink": ("s3://lake/t/b\ns3://lake/t/c\n", "s3://lake/t/a\n", "s3://lake/t/d\n"),
     "success": ("", "{}", "other"),
+    "mlflow": ("2", "1", "3"),
     "glue": ("s3://lake/t/v=42/", "s3://lake/t/v=41/", "s3://lake/t/v=43/"),
 }
 
@@ -190,6 +193,16 @@ def in_partition(catalog: Catalog, write: Callable[[str], object]) -> Somebody:
     url = "glue://shop/daily/dt=2026-11-17"
     opened = lambda: GluePartition(catalog, "shop", "daily", {"dt": "2026-11-17"}, url)  # noqa: E731 - opened anew each time
     return Somebody("glue-partition", url, opened, write, None, raw, conditional=False)
+
+
+def in_registry(models: Models) -> Somebody:
+    """An alias; its model has three versions."""
+    models.create(*(f"s3://lake/models/v={number}" for number in (41, 42, 43)))
+    url = f"mlflow+{models.address}/{models.model}@champion"
+    opened = lambda: open_alias(url)  # noqa: E731 - opened anew each time
+    return Somebody(
+        "mlflow", url, opened, lambda value: models.point("champion", value), None, lambda: opened().now().value, conditional=False
+    )
 
 
 MOMENT = 1_700_000_000 * SECOND

@@ -67,6 +67,13 @@ class _Location:
     def plain(self, value: str) -> str:
         return value
 
+    def where(self, value: str) -> tuple[str, ...]:
+        del value
+        return ()
+
+    def others(self) -> Sequence[str]:
+        return ()
+
     def bucket(self) -> BucketState | None:
         return None
 

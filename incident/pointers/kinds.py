@@ -40,6 +40,7 @@ KINDS = {
     kind.name: kind
     for kind in (
         Kind("glue", lambda url: url.startswith("glue://"), None, places=True),
+        Kind("mlflow", lambda url: url.startswith("mlflow+"), None),
         Kind("success", lambda url: url.endswith("/_SUCCESS"), lambda _: Completion(), absence=True),
         Kind("symlink", lambda url: "/_symlink_format_manifest/" in url, lambda _: SymlinkManifest(), places=True),
         Kind("json", lambda url: "#" in url.rpartition("/")[2] or ".json#" in url, JsonField),
@@ -56,6 +57,10 @@ def kind_of(url: str, declared: str | None = None) -> Kind:
 def open_pointer(config: Config, kind: str, url: str) -> Pointer:
     """The pointer of that kind and URL. Raises UsageError when nothing says how to reach it."""
     codec = KINDS[kind].codec
+    if kind == "mlflow":
+        from incident.pointers.mlflow import open_alias
+
+        return open_alias(url)
     if codec is None:
         from incident.pointers.glue import open_glue
 

@@ -61,6 +61,13 @@ class LocalPointer:
     def plain(self, value: str) -> str:
         return self._codec.plain(value)
 
+    def where(self, value: str) -> tuple[str, ...]:
+        del value
+        return ()
+
+    def others(self) -> Sequence[str]:
+        return ()
+
     def bucket(self) -> BucketState | None:
         return None
 

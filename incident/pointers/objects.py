@@ -62,6 +62,13 @@ class ObjectPointer:
     def plain(self, value: str) -> str:
         return self._codec.plain(value)
 
+    def where(self, value: str) -> tuple[str, ...]:
+        del value
+        return ()
+
+    def others(self) -> Sequence[str]:
+        return ()
+
     def bucket(self) -> BucketState | None:
         return self._state
 

@@ -57,6 +57,12 @@ class PointerReader(Protocol):
     def plain(self, value: str) -> str:
         """A value as a person writes it."""
 
+    def where(self, value: str) -> tuple[str, ...]:
+        """Where what a value names lies, by the pointer's own word; none where it has none. Raises ObjectMissing."""
+
+    def others(self) -> Sequence[str]:
+        """Values that it might hold besides, by its own word, the newest first; none where it knows of none."""
+
     def bucket(self) -> BucketState | None:
         """The bucket it lies in; None where it lies in none."""
 

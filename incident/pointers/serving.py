@@ -62,11 +62,13 @@ def places(config: Config, entry: Entry, cell: Cell, value: str, plain: str) -> 
     if entry.kind.absence:
         return (folder,) if (folder := _folder(config, cell)) else ()
     if entry.kind.name == "symlink":
-        return tuple(url for line in value.splitlines() if line.strip() and (url := _normal(line.strip())))
+        return tuple(url for line in value.splitlines() if line.strip() and (url := normal(line.strip())))
     if entry.target is not None:
         return (_filled(config, cell, entry.target).replace("{value}", plain),)
-    if url := _normal(plain):
+    if url := normal(plain):
         return (url,)
+    if entry.kind.name == "mlflow":
+        return ()  # versions are numbered there by themselves
     if (root := _root(config, cell.dataset)) and (path := _by_layout(config.declarations.dataset(cell.dataset), plain)):
         return (f"{root}{path}/",)
     return ()
@@ -81,10 +83,16 @@ def named_by(config: Config, entry: Entry, cell: Cell, like: str) -> str | None:
         pattern = re.escape(_filled(config, cell, entry.target).rstrip("/")).replace(re.escape("{value}"), "(?P<value>.+?)", 1)
         match = re.fullmatch(pattern, folder.rstrip("/"))
         return match["value"] if match else None
-    if _normal(like):
+    if normal(like):
         return folder if like.endswith("/") else folder.rstrip("/")
     path = folder.removeprefix(_root(config, cell.dataset) or "").rstrip("/")
     return path if "=" in like or "=" not in path else path.partition("=")[2]
+
+
+def normal(text: str) -> str | None:
+    """A URL of a place, spelled as we spell them; None when the text is none."""
+    match = _URL.fullmatch(text)
+    return None if match is None else match[3] or f"{match[1]}{match[2]}"
 
 
 def _entry(config: Config, cell: Cell, name: str, kind: str | None, pointer: str, target: str | None) -> Entry | Refusal:
@@ -139,9 +147,3 @@ def _by_layout(rule: DatasetRule, plain: str) -> str | None:
         return layout.render(partition({keys[0]: bare}))
     except PartitionError:
         return None
-
-
-def _normal(text: str) -> str | None:
-    """A URL of a place, spelled as we spell them; None when the text is none."""
-    match = _URL.fullmatch(text)
-    return None if match is None else match[3] or f"{match[1]}{match[2]}"

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from incident.errors import BucketMissing, UsageError
+from incident.errors import BucketMissing, ObjectMissing, UsageError
 from incident.outputs import Readers
 from incident.pointers.port import PointerReader, PointerUnreadable
-from incident.pointers.serving import Entry, entries, named_by, places
+from incident.pointers.serving import Entry, entries, named_by, normal, places
 from lineage.attempts import Cell
 from lineage.blast_radius import ReachedCell
 from lineage.history import History
@@ -64,12 +64,12 @@ class PointerSurveyor:
         since = moments(self.dirty, self.config.declarations.skew, self.consents.before)
         while (value := unseen(cell, survey, since)) is not None:
             try:
-                seen = self._look(places(self.config, entry, cell, value, pointer.plain(value)), cell)
-            except (BucketMissing, UsageError) as error:
+                seen = self._look(self._where(entry, cell, pointer, value), cell)
+            except (BucketMissing, ObjectMissing, UsageError) as error:
                 return Refusal(str(cell), f"{entry.url} names what cannot be looked at: {error.message}; {error.hint}", "no-target")
             survey = replace(survey, targets={**survey.targets, value: seen})
         if not survey.candidates and isinstance(decide(cell, survey, since), Refusal):
-            survey = replace(survey, candidates=tuple(self._candidates(entry, cell, survey.now.plain)))
+            survey = replace(survey, candidates=tuple(self._candidates(entry, cell, pointer, survey)))
         self._kept[entry.url] = pointer, survey
         return survey
 
@@ -101,8 +101,24 @@ class PointerSurveyor:
         known = moments(self.dirty, self.config.declarations.skew, self.consents.before).values()
         return min((one for one in known if one is not None), default=BEFORE)
 
-    def _candidates(self, entry: Entry, cell: Cell, like: str) -> Iterator[str]:
-        """What it might rightly hold: the cells of its dataset that ended well and that the fault did not reach, newest first."""
+    def _where(self, entry: Entry, cell: Cell, pointer: PointerReader, value: str) -> tuple[str, ...]:
+        declared = places(self.config, entry, cell, value, pointer.plain(value))
+        return declared or tuple(url for one in pointer.where(value) if (url := normal(one)) is not None)
+
+    def _candidates(self, entry: Entry, cell: Cell, pointer: PointerReader, survey: PointerSurvey) -> Iterator[str]:
+        """What it might rightly hold: the values it knows of whose data the fault did not reach."""
+        for value in pointer.others():
+            try:
+                seen = self._look(self._where(entry, cell, pointer, value), cell)
+            except (BucketMissing, ObjectMissing, UsageError):
+                continue
+            if seen.objects and not seen.missing and not seen.overlaps:
+                yield pointer.plain(value)
+        if not pointer.others():
+            yield from self._by_lineage(entry, cell, survey.now.plain)
+
+    def _by_lineage(self, entry: Entry, cell: Cell, like: str) -> Iterator[str]:
+        """The cells of its dataset that ended well and that the fault did not reach, newest first."""
         ends: dict[Cell, int] = {}
         for attempt in self.history.attempts:
             if attempt.kind == "run" and attempt.state == "COMPLETE":

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from incident.pointers import glue
+from incident.pointers.mlflow import open_alias
 from incident.pointers.objects import ObjectPointer
+from tests.mlflow_server import registry
 from tests.pointer_world import FakeCatalog, table
 from tests.small_lake import CONFIG, Terminal, incident_on
 
@@ -156,6 +159,36 @@ def test_a_glue_tables_location_goes_back(terminal: Terminal, monkeypatch: pytes
     undone = terminal.ok("undo", plan["id"])["plan"]
     terminal.ok("undo", "--apply", undone["id"])
     assert catalog.table("shop", "features")["StorageDescriptor"]["Location"] == "s3a://lake/models/churn/v=7"
+
+
+def test_a_models_alias_in_mlflow_goes_to_the_version_that_is_named(terminal: Terminal) -> None:
+    with registry() as models_there:
+        url = f"mlflow+{models_there.address}/{models_there.model}@champion"
+        configure(terminal, (MODELS % url).replace('target = "s3://lake/models/churn/v={value}/"\n', ""))
+        for number, (version, code) in enumerate((("6", "v1"), ("7", "v1-bad")), start=1):
+            train(terminal, version, code)
+            models_there.create(f"s3://lake/models/churn/v={version}")
+            models_there.point("champion", str(number))
+        terminal.ok("declare", "bad model", "--job", "shop/train", "--code-version", "v1-bad")
+        (refused,) = refusals(terminal, "revert")
+        assert (refused["code"], "clean by lineage: 1)" in refused["why"]) == ("no-good-value", True)
+        named = ("--pointer", f"{url}=1")
+        assert [one["code"] for one in refusals(terminal, "revert", *named)] == ["unconditional"]
+        assert [one["code"] for one in refusals(terminal, "revert", "--pointer", f"{url}=9")] == ["no-target"]
+        plan = terminal.ok("revert", *named, "--writers-stopped")["plan"]
+        assert swaps(plan) == [("mlflow", "2", "1")]
+        terminal.ok("revert", "--apply", plan["id"])
+        assert open_alias(url).now().value == "1"
+        undone = terminal.ok("undo", plan["id"])["plan"]
+        terminal.ok("undo", "--apply", undone["id"])
+        assert open_alias(url).now().value == "2"
+        checks = {one["name"]: one for one in terminal("doctor")[1]["data"]["checks"]}
+        assert checks[f"pointer {url}"]["status"] == "warn"
+        models_there.model = "nothing"
+    code, envelope = terminal("doctor")
+    if not os.environ.get("MLFLOW_TEST_SERVER"):
+        assert code == 1
+        assert "no usable answer" in str(envelope["problems"])
 
 
 def test_a_symlink_manifest_goes_back_to_the_files_of_before(terminal: Terminal) -> None:
