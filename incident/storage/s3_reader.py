@@ -12,7 +12,6 @@ from incident.storage.listing import Page, histories
 from incident.storage.port import Checksum, Described, Encryption
 from incident.storage.s3_bucket import bucket_state, seen_again, versioning_of
 from incident.storage.s3_client import S3Connection, error_code, translated
-from incident.storage.s3_codes import customer_key
 from lineage.timestamps import SECOND
 from runbooks.facts import ARCHIVED
 from runbooks.guarantees import NOT_ASKED, Guarantees
@@ -102,10 +101,12 @@ class S3Reader(S3Connection):
             with translated(place, keep=("400", "405", "MethodNotAllowed")):
                 found = self._reads.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED", **chosen)
         except ClientError as error:
-            # The answer to a HEAD has no body to tell more: without its key such an object is a bad request, a marker no method.
-            if error_code(error) == "400":
-                raise customer_key(place) from error
-            raise ObjectMissing(f"a delete marker is no object: {place}", "plan again") from error
+            if error_code(error) != "400":
+                raise ObjectMissing(f"a delete marker is no object: {place}", "plan again") from error
+            # The answer to a HEAD has no body that told what is bad about it: a customer's own key, our token, the region.
+            with translated(place):
+                self._reads.get_object(Bucket=bucket, Key=key, Range="bytes=0-0", **chosen)
+            raise StorageError(f"the storage does not describe {place}, and does not say why", "run it again") from error
         return _described(bucket, key, version_id, found)
 
     def read(self, bucket: str, key: str, version_id: str | None = None) -> bytes:

@@ -147,6 +147,26 @@ def test_requester_pays_is_said_with_every_request() -> None:
         assert store.put_markers("lake", {"k": '"e"'})[0].marker == "m"
 
 
+@pytest.mark.parametrize(
+    ("code", "message", "expected"),
+    [
+        ("ExpiredToken", "The provided token has expired.", CredentialsMissing),
+        ("InvalidRequest", "The object was stored using a form of Server Side Encryption.", KeyNeeded),
+        ("AuthorizationHeaderMalformed", "the region is wrong; expecting 'eu-west-3'", StorageError),
+    ],
+)
+def test_a_bare_bad_request_is_asked_again_for_its_reason(code: str, message: str, expected: type[IncidentError]) -> None:
+    """The answer to a HEAD has no body: an expired token looks there like an object under a key of its own."""
+    store = S3Store("http://127.0.0.1:9", region="us-east-1")
+    with Stubber(store._reads) as stub:
+        stub.add_client_error("head_object", "400", "Bad Request", http_status_code=400)
+        sent = {"Bucket": "lake", "Key": "k", "VersionId": "v1", "Range": "bytes=0-0"}
+        stub.add_client_error("get_object", code, message, http_status_code=400, expected_params=sent)
+        with pytest.raises(expected) as caught:
+            store.describe("lake", "k", "v1")
+    assert type(caught.value) is expected
+
+
 # --- against a real server -----------------------------------------------------------------------------------------------
 
 
