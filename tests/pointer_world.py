@@ -23,7 +23,6 @@ from incident.pointers.symlink import SymlinkManifest
 from incident.pointers.text import Text
 from incident.storage.glue import Catalog, Raw
 from incident.storage.port import ObjectStore
-from lineage.timestamps import SECOND
 from runbooks.actions import Requirement, SwapPointer
 from runbooks.survey import PointerVersion
 from tests.mlflow_server import Models
@@ -199,10 +198,11 @@ def in_registry(models: Models) -> Somebody:
     """An alias; its model has three versions."""
     models.create(*(f"s3://lake/models/v={number}" for number in (41, 42, 43)))
     url = f"mlflow+{models.address}/{models.model}@champion"
-    opened = lambda: open_alias(url)  # noqa: E731 - opened anew each time
-    return Somebody(
-        "mlflow", url, opened, lambda value: models.point("champion", value), None, lambda: opened().now().value, conditional=False
-    )
 
+    def opened() -> Pointer:
+        return open_alias(url)
 
-MOMENT = 1_700_000_000 * SECOND
+    def raw() -> object:
+        return opened().now().value
+
+    return Somebody("mlflow", url, opened, lambda value: models.point("champion", value), None, raw, conditional=False)

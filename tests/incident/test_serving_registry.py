@@ -185,9 +185,9 @@ def test_a_models_alias_in_mlflow_goes_to_the_version_that_is_named(terminal: Te
         checks = {one["name"]: one for one in terminal("doctor")[1]["data"]["checks"]}
         assert checks[f"pointer {url}"]["status"] == "warn"
         models_there.model = "nothing"
-    code, envelope = terminal("doctor")
+    exit_code, envelope = terminal("doctor")
     if not os.environ.get("MLFLOW_TEST_SERVER"):
-        assert code == 1
+        assert exit_code == 1
         assert "no usable answer" in str(envelope["problems"])
 
 
