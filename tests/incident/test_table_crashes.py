@@ -238,7 +238,7 @@ def test_what_is_committed_between_crash_and_resume_stays(tmp_path: Path, monkey
         assert "also" in one.lake.read()[CLEAN], point
 
 
-def test_two_who_apply_and_others_who_write_at_random_lose_nothing(tmp_path: Path) -> None:
+def test_applying_and_resuming_beside_others_who_commit_at_random_loses_nothing(tmp_path: Path) -> None:
     for seed in range(int(os.environ.get("TABLE_SCHEDULES", "60"))):
         dice = random.Random(seed)
         one = world(tmp_path / f"{seed}")
