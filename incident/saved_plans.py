@@ -13,6 +13,8 @@ if TYPE_CHECKING:  # plans are read by whoever asks for one; which there are, is
 
 SUFFIX = ".ndjson.zst"
 FORMER_SUFFIX = ".json"
+_READ = 64
+"""Plans that stay read."""
 _SHOWN = 12
 """Hexadecimal digits of a plan's hash in its id."""
 _NAME = re.compile(rf"([a-z]+-[0-9a-f]{{{_SHOWN}}})(?:[0-9a-f]{{{64 - _SHOWN}}}{re.escape(SUFFIX)}|{re.escape(FORMER_SUFFIX)})")
@@ -80,6 +82,8 @@ class SavedPlans:
             raise damaged(path, f"cannot be read: {error.strerror or error}") from error
         state = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
         if path not in self._read or self._read[path][0] != state:
+            if len(self._read) >= _READ:
+                del self._read[next(iter(self._read))]
             self._read[path] = state, read_plan(path)[0] if path.name.endswith(SUFFIX) else read_former(path)
         return self._read[path][1]
 

@@ -117,6 +117,7 @@ def accepted(
 
 def set_aside(survey: CellSurvey, objects: Iterable[ObjectVersion], keeping: Keeping) -> Iterator[SetAside]:
     """In the order of the keys, but completion markers first: no reader may take half a partition for a whole one."""
+    name = str(survey.cell)
     for first in (True, False) if contents_of(survey).completions else (False,):
         for version in objects:
             if marks_completion(version.key) is first:
@@ -125,7 +126,7 @@ def set_aside(survey: CellSurvey, objects: Iterable[ObjectVersion], keeping: Kee
                     key=version.key,
                     requires=Requirement(version.version_id, version.etag),
                     size=version.size,
-                    cell=str(survey.cell),
+                    cell=name,
                     to=keeping.to,
                     last_modified=render(version.last_modified) or "",
                     storage_class=version.storage_class,
