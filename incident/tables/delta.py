@@ -145,7 +145,7 @@ class DeltaLakeTable:
         try:
             send(CommitProperties(custom_metadata=said, max_commit_retries=0), after)
         except CommitFailedError as error:
-            raise PreconditionFailed(f"{self._name} was changed by somebody else: {error}") from error
+            raise PreconditionFailed(f"{self._name} was changed by somebody else: {error}", "plan again") from error
         except (DeltaProtocolError, ValueError, TypeError) as error:
             raise StorageError(f"a commit to {self._name} cannot be made: {error}", "nothing was changed") from error
         except Exception as error:

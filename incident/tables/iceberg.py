@@ -163,7 +163,7 @@ class IcebergTable:
         try:
             self._table.catalog.commit_table(self._table, requirements, tuple(updates))
         except CommitFailedException as error:
-            raise PreconditionFailed(f"{self._name} was changed by somebody else: {error}") from error
+            raise PreconditionFailed(f"{self._name} was changed by somebody else: {error}", "plan again") from error
         except Exception as error:
             if definite(error):
                 raise StorageError(f"the catalog refuses a commit to {self._name}: {error}", "check [[catalog]]") from error
