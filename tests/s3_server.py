@@ -53,6 +53,7 @@ class LiveServer:
     """A running server."""
 
     endpoint: str
+    pid: int = 0
     client: S3Client = field(init=False)
 
     def __post_init__(self) -> None:
@@ -85,7 +86,7 @@ def serve(folder: Path) -> Iterator[LiveServer]:
         process = subprocess.Popen([program], cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
         try:
             _wait(process, f"http://127.0.0.1:{port}")
-            server = LiveServer(f"http://127.0.0.1:{port}")
+            server = LiveServer(f"http://127.0.0.1:{port}", process.pid)
             yield server
             server.client.close()
         finally:

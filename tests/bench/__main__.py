@@ -22,7 +22,7 @@ from typing import Any
 
 from tests.bench.rows import Options, Row
 
-BENCHES = ("startup", "ingest", "incremental", "query")
+BENCHES = ("startup", "ingest", "incremental", "query", "storage")
 """Modules of this folder, in the order in which they run."""
 
 

@@ -156,7 +156,7 @@ def test_for_every_crash_point_and_order_resume_ends_where_an_uninterrupted_run_
 ) -> None:
     interleaved = 0
     for seed in range(SEEDS):
-        moment: Moment = ("before", "half", "after")[seed % 3]  # type: ignore[assignment]
+        moment: Moment = ("before", "half", "after")[seed % 3]
         whole, since = lake(tmp_path / f"whole-{seed}")
         plan = MAKERS[name](whole, since)
         turns = turns_of(seed, FailAfter(-1, moment))
