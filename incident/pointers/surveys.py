@@ -156,7 +156,7 @@ class PointerSurveyor:
         overlaps = tuple(Overlap(other, moment) for other, moment in newest.items())
         return PointedAt(urls, objects, tuple(missing), overlaps, lost)
 
-    def _listed(self, urls: tuple[str, ...]) -> Iterator[tuple[str, str, str, list[KeyHistory]]]:
+    def _listed(self, urls: tuple[str, ...]) -> Iterator[tuple[str, str, str, Iterable[KeyHistory]]]:
         """Each url's bucket and prefix, and its keys. Files of one folder (a manifest's) are listed together."""
         folders: dict[tuple[str, str], dict[str, KeyHistory]] = {}
         for url in urls:
@@ -173,9 +173,11 @@ class PointerSurveyor:
             else:
                 yield bucket, f"{key}/", url, [one for name, one in listed.items() if name.startswith(f"{key}/")]
 
-    def _histories(self, bucket: str, prefix: str) -> list[KeyHistory]:
-        found = self.readers(bucket, prefix).histories(bucket, prefix)
-        return [one for one in found if not (one.key.endswith("/") and all(version.size == 0 for version in one.versions))]
+    def _histories(self, bucket: str, prefix: str) -> Iterator[KeyHistory]:
+        """One after another: a version of a dataset may have millions of objects."""
+        for one in self.readers(bucket, prefix).histories(bucket, prefix):
+            if not (one.key.endswith("/") and all(version.size == 0 for version in one.versions)):
+                yield one
 
     def _near(self, bucket: str, prefix: str, cell: Cell) -> Iterator[tuple[Cell, str]]:
         """The dirty cells that lie at, in or around a place, each with the prefix that both share.
