@@ -50,6 +50,7 @@ _SHARES = (0.08, 0.26, 0.28, 0.20, 0.10, 0.08)
 _NAMINGS: tuple[Naming, ...] = ("dimensions", "locations", "suffix", "key", "nominal", "nothing")
 _USUAL = (52, 24, 14, 5, 4, 1)
 _ODD = (24, 16, 16, 14, 16, 14)
+_CERTAIN = (58, 26, 16, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +249,11 @@ def _run_id(at: datetime, random: Random) -> str:
     return f"{head[:8]}-{head[8:]}-7{tail[:3]}-{8 + bits % 4:x}{tail[4:7]}-{tail[7:]}"
 
 
-def company(seed: int, jobs: int, days: int, *, odd: bool = False) -> Company:
-    """A company of so many jobs. ``odd``: with many more of the unusual things, as tests of equality want them."""
+def company(seed: int, jobs: int, days: int, *, odd: bool = False, certain: bool = False) -> Company:
+    """A company of so many jobs. ``odd``: with many more of the unusual things, as tests of equality want them.
+
+    ``certain``: every job names its partitions; else one in ten leaves them to declarations.
+    """
     random = Random(f"company {seed} {jobs}")
     layers = [layer for layer, share in zip(range(len(LAYERS)), _SHARES, strict=True) for _ in range(max(1, round(share * jobs)))][
         :jobs
@@ -276,7 +280,7 @@ def company(seed: int, jobs: int, days: int, *, odd: bool = False) -> Company:
         tables.append(table)
         popular.append(random.paretovariate(1.1))
         producer: Literal["airflow", "spark", "dbt"] = random.choice(("airflow", "spark", "spark", "dbt"))
-        naming = random.choices(_NAMINGS, _ODD if odd else _USUAL)[0]
+        naming = random.choices(_NAMINGS, _ODD if odd else _CERTAIN if certain else _USUAL)[0]
         made.append(
             Job(
                 index,

@@ -83,11 +83,11 @@ for path, groups, columns in seen:
 
 
 def run(options: Options) -> list[Row]:
-    """At a median job and at the worst hub; whatever the history; at ten times the size."""
+    """At a median job and at the worst hub; whatever the history; at ten times the size. Every job names its partitions."""
     folder = options.folder / NAME
     config = folder / "incident.toml"
     config.write_text(_CONFIG, encoding="utf-8")
-    big = company(SEED, 2000, options.sized(45, 365))
+    big = company(SEED, 2000, options.sized(33, 365), certain=True)
     place = year(big, folder / f"index-{big.days}-days")
     asking = _Asking(folder, config, options.rounds)
     runs_a_day = sum(24 if job.hourly else 1 for job in big.jobs)
@@ -96,7 +96,7 @@ def run(options: Options) -> list[Row]:
     rows += asking.compared(f"{size}, 30 days, worst hub", big, place, _near(big, 1 << 30), 30, 2.0)
     rows += _histories(asking, folder, options)
     if not options.quick:
-        large = company(SEED, 20_000, 40)
+        large = company(SEED, 20_000, 40, certain=True)
         at_ten = year(large, folder / f"index-of-{len(large.jobs)}")
         rows += asking.compared("10 × the runs, 3 days", large, at_ten, _near(large, 5000 // 30), 3, 3.0)
         rows += asking.compared("10 × the runs, 30 days, worst hub", large, at_ten, _near(large, 1 << 30), 30, None, peak=1000)
@@ -106,7 +106,7 @@ def run(options: Options) -> list[Row]:
 def _histories(asking: _Asking, folder: Path, options: Options) -> list[Row]:
     """The same company with 90 days of history, and with ten years."""
     jobs = options.sized(20, 200)
-    short, long = company(SEED, jobs, 90), company(SEED, jobs, 3650)
+    short, long = (company(SEED, jobs, days, certain=True) for days in (90, 3650))
     places = year(short, folder / f"index-{jobs}-jobs-90"), year(long, folder / f"index-{jobs}-jobs-3650")
     job = _near(short, 1 << 30)
     found = alternate(
