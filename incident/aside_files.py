@@ -131,7 +131,7 @@ class AsideFiles:
         with contextlib.suppress(FileNotFoundError), folder(place) as handle:
             found_kept = fingerprint(handle, name)
             if found_kept is not None and found_kept[1] == action.requires.etag:
-                return Outcome("done", action.requires.etag)
+                return self._taken(action)
         return outcome
 
     def _shelve(self, handle: int, taken: str, action: SetAside) -> Outcome:
@@ -154,6 +154,14 @@ class AsideFiles:
             # Whoever had it open wrote on: those bytes are only in what we hold, so that goes back.
             return self._return(handle, taken, action)
         os.unlink(taken, dir_fd=handle)
+        return self._taken(action)
+
+    def _taken(self, action: SetAside) -> Outcome:
+        """It is in quarantine. What has its name by now was written since: the cell is not empty, so that this is not done."""
+        where, _, name = action.key.rpartition("/")
+        with contextlib.suppress(FileNotFoundError), folder(where) as home:
+            if look(home, name) is not None:
+                return Outcome("drifted", action.requires.etag, _WRITTEN)
         return Outcome("done", action.requires.etag)
 
     def _copy(self, handle: int, taken: str, shelf: int, name: str, action: SetAside) -> bool:
