@@ -34,7 +34,7 @@ def laid(folder: Path, kind: Kind, objects: dict[str, bytes] | None = None) -> A
     return world
 
 
-def test_a_purge_sets_everything_aside_and_its_undo_brings_it_back(world: AsideWorld) -> None:
+def test_where_no_versions_are_kept_a_purge_goes_to_quarantine_and_its_undo_brings_it_back(world: AsideWorld) -> None:
     plan = world.purge(world.reached)
     assert not plan.refused
     assert [action.op for action in plan.actions] == ["set-aside"] * len(OBJECTS)
