@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from xml.parsers import expat
-from xml.sax.saxutils import escape
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 Named = tuple[str, str, str]
@@ -19,14 +18,19 @@ def written(objects: Iterable[Named]) -> bytes:
     """The request for these, in verbose mode: each key is answered."""
     parts = [f'<?xml version="1.0" encoding="UTF-8"?>\n<Delete xmlns="{NAMESPACE}"><Quiet>false</Quiet>']
     for key, version_id, etag in objects:
-        parts.append(f"<Object><Key>{escape(key)}</Key>")
+        parts.append(f"<Object><Key>{_escaped(key)}</Key>")
         if version_id:
-            parts.append(f"<VersionId>{escape(version_id)}</VersionId>")
+            parts.append(f"<VersionId>{_escaped(version_id)}</VersionId>")
         if etag:
-            parts.append(f"<ETag>{escape(etag)}</ETag>")
+            parts.append(f"<ETag>{_escaped(etag)}</ETag>")
         parts.append("</Object>")
     parts.append("</Delete>")
     return "".join(parts).encode()
+
+
+def _escaped(text: str) -> str:
+    """As ``xml.sax.saxutils.escape``, which loads half of the standard library's HTTP."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 Answer = dict[str, list[Mapping[str, str]]]
