@@ -24,8 +24,9 @@ from tests.recovery_world import Crash, FailAfter, Moment, reached
 EXAMPLES = int(os.environ.get("RECOVERY_EXAMPLES", "50"))
 """For each kind of place."""
 NAMES = ("a", "b", "_SUCCESS")
-CALLS = ("histories", "history", "describe", "put_markers", "copy_version", "copy_object", "put_object", "delete_object")
-CALLS += ("remove_version", "remove_versions")
+CALLS = frozenset(
+    "histories history describe put_markers copy_version copy_object put_object delete_object remove_version remove_versions".split()
+)
 names = st.sampled_from((*NAMES, "stray"))
 moments: st.SearchStrategy[Moment] = st.sampled_from(("before", "after"))
 
@@ -242,7 +243,7 @@ class Recovery(RuleBasedStateMachine):
 @pytest.mark.parametrize("kind", [None, "off", "suspended", "nulls", "local"])
 def test_whatever_happens_nothing_is_lost_or_hidden_and_an_undo_restores(kind: Kind | None) -> None:
     machine = type("Machine", (Recovery,), {"kind": kind})
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(
         machine,
         settings=settings(
             max_examples=EXAMPLES,
