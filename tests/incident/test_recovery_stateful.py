@@ -25,7 +25,18 @@ EXAMPLES = int(os.environ.get("RECOVERY_EXAMPLES", "50"))
 """For each kind of place."""
 NAMES = ("a", "b", "_SUCCESS")
 CALLS = frozenset(
-    "histories history describe put_markers copy_version copy_object put_object delete_object remove_version remove_versions".split()
+    [
+        "histories",
+        "history",
+        "describe",
+        "put_markers",
+        "copy_version",
+        "copy_object",
+        "put_object",
+        "delete_object",
+        "remove_version",
+        "remove_versions",
+    ]
 )
 names = st.sampled_from((*NAMES, "stray"))
 moments: st.SearchStrategy[Moment] = st.sampled_from(("before", "after"))
