@@ -4,11 +4,11 @@ Which can matter (design §5). The fault's error can only be in what the depende
 that events ever told: D. A cell of D is judged by who writes it, so the attempts needed are those of every job that reads or
 writes in D.
 
-*When.* Let T be the least start of what was reached. may-see needs a reader that ends at or after the write's start, so at or
-after T − ε. A cleansing write counts only if it begins after a reached write's end; a write that stands against must-see, or
-against TAINTED, only if it ends at or after a reached write's start − ε. All of these end at or after T − ε: days before are never
-read. T is known only when the answer is, so the question is asked again, of more days, as long as what was reached began before
-those read.
+*When.* Let T be the least start of the reached writes of one dataset. may-see needs a reader that ends at or after the write's
+start, so at or after T − ε. A cleansing write counts only if it begins after a reached write's end; a write that stands against
+must-see, or against TAINTED, only if it ends at or after a reached write's start − ε. All of these end at or after T − ε: of the
+jobs that touch the dataset, days before are never read. T is known only when the answer is, so the question is asked again, of more
+days of those jobs, as long as what was reached began before those read: a run that never ended may have written at any time since.
 
 *But for* what names a version: that shows its ancestry whatever the clocks say, and which versions there are decides how they
 compare; views, which are judged by all that they were ever made from; and dates without a key, which take the key that all others
@@ -17,6 +17,7 @@ have. Where those come up, the jobs concerned are read from the beginning.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -138,23 +139,35 @@ class Query:
         jobs, datasets = self.reach.downstream({*starts, *(("dataset", one) for _, one in dropped)})
         complete = self.reach.from_the_beginning(jobs, datasets)
         first = min((start for start, _ in dropped), default=AFTER)
-        since = (
-            min(first, self._first(fault, fix, seeds) if fault.cells else _earliest(fault, seeds))
-            - self.declarations.skew
-            - _MARGIN
-        )
+        first = min(first, self._first(fault, fix, seeds) if fault.cells else _earliest(fault, seeds))
+        wanted = dict.fromkeys(jobs, max(first - self.declarations.skew - _MARGIN, BEFORE)) | dict.fromkeys(complete, BEFORE)
+        found = {(row.run, row.number): row for row in seeds}
+        read: dict[JobId, int] = {}
         while True:
-            since = max(since, BEFORE)
+            self._read_on(found, wanted, read)
             try:
-                history = self._part(self._rows(seeds, jobs, complete, since), complete if since > BEFORE else complete | jobs)
+                history = self._part(found.values(), {job for job, since in read.items() if since <= BEFORE})
             except _Unclear as unclear:
-                complete |= unclear.jobs
+                wanted |= dict.fromkeys(unclear.jobs, BEFORE)
                 continue
             radius = blast(history, fault, fix)
-            needed = min((one.start for one in radius.attempts), default=AFTER) - self.declarations.skew
-            if since <= BEFORE or needed >= since - since % _DAY:
+            for dataset, since in _since(radius).items():
+                for job in self.reach.touching({dataset}):
+                    wanted[job] = min(max(since - self.declarations.skew, BEFORE), wanted.get(job, AFTER))
+            if all(read.get(job, AFTER) <= since for job, since in wanted.items()):
                 return history, radius
-            since = needed
+
+    def _read_on(self, found: dict[tuple[str, int], Row], wanted: Mapping[JobId, int], read: dict[JobId, int]) -> None:
+        """Read the attempts of jobs back to what is wanted of them, as far as they were not read yet."""
+        steps: dict[tuple[int, int], set[JobId]] = defaultdict(set)
+        for job, since in wanted.items():
+            if since < read.get(job, AFTER + 1):
+                steps[since if since <= BEFORE else since - since % _DAY, read.get(job, AFTER)].add(job)
+        for (since, until), jobs in steps.items():
+            before = None if until >= AFTER else until
+            for row in self.index.rows(self._numbers(jobs), since=None if since <= BEFORE else since, until=before):
+                found[row.run, row.number] = row
+            read |= dict.fromkeys(jobs, since)
 
     def _first(self, fault: Fault, fix: Fix | None, rows: list[Row]) -> int:
         """About when the first of the fault's attempts began; whether it was early enough shows when the answer is there."""
@@ -162,15 +175,6 @@ class Query:
         seeds = choose(history, fault, fix)
         chosen = {*seeds.must, *seeds.may, *(at for at, _ in seeds.writes)}
         return min((history.attempts[index].start for index in chosen), default=AFTER)
-
-    def _rows(self, seeds: Iterable[Row], jobs: set[JobId], complete: set[JobId], since: int) -> Iterable[Row]:
-        found = {(row.run, row.number): row for row in seeds}
-        unbounded = since <= BEFORE
-        for row in self.index.rows(self._numbers(jobs), since=None if unbounded else since):
-            found[row.run, row.number] = row
-        for row in self.index.rows(self._numbers(complete)) if complete - (jobs if unbounded else set()) else ():
-            found[row.run, row.number] = row
-        return found.values()
 
     def _numbers(self, jobs: Iterable[JobId]) -> set[int]:
         return {self.index.dimensions.job(job) for job in jobs}
@@ -225,6 +229,14 @@ class Query:
             ):
                 rows = self.index.rows(numbers)  # whether anybody ever wrote it decides who brought it in: writers or readers
         return rows, {("dataset", one) for one in datasets}
+
+
+def _since(radius: BlastRadius) -> dict[DatasetId, int]:
+    """Of each dataset when the first write began that was reached."""
+    found: dict[DatasetId, int] = {}
+    for one in radius.cells:
+        found[one.cell.dataset] = min(one.since, found.get(one.cell.dataset, AFTER))
+    return found
 
 
 def _earliest(fault: Fault, rows: Iterable[Row]) -> int:

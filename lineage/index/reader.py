@@ -48,10 +48,18 @@ class Index:
         return self._read(name, None, None)
 
     def rows(
-        self, jobs: Collection[int] | None, *, since: int | None = None, wanted: Callable[[Part], bool] = lambda _: True
+        self,
+        jobs: Collection[int] | None,
+        *,
+        since: int | None = None,
+        until: int | None = None,
+        wanted: Callable[[Part], bool] = lambda _: True,
     ) -> list[Row]:
-        """The attempts of these jobs (None: of all) that ended on the day of ``since`` or later, or not yet."""
-        names = [part.file for part in self.parts(since) if wanted(part)]
+        """The attempts of these jobs (None: of all) that ended on the day of ``since`` or later, or not yet.
+
+        ``until``: only those that ended before this day.
+        """
+        names = [part.file for part in self.parts(since, until) if wanted(part)]
         return [row for table in self._tables(names, jobs) for row in rows_in(table)]
 
     def _tables(self, names: list[str], jobs: Collection[int] | None) -> Iterator[pa.Table]:
@@ -64,10 +72,13 @@ class Index:
         with ThreadPoolExecutor(self.files.at_once) as pool:
             yield from pool.map(lambda name: self._read(name, jobs, ASKED), names)
 
-    def parts(self, since: int | None = None) -> Iterator[Part]:
-        """The files of attempts that ended on the day of ``since`` (ns UTC; None: ever) or later, or not yet."""
+    def parts(self, since: int | None = None, until: int | None = None) -> Iterator[Part]:
+        """The files of attempts that ended on the day of ``since`` (ns UTC) or later, or not yet; ``until`` as for ``rows``."""
         for day, part in self.manifest.parts():
-            if day == OPEN or since is None or begins(day) + _DAY > since:
+            if day == OPEN:
+                if until is None:
+                    yield part
+            elif (since is None or begins(day) + _DAY > since) and (until is None or begins(day) < until):
                 yield part
 
     def recent(self, jobs: Collection[int]) -> dict[int, list[Begun]]:
