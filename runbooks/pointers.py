@@ -8,8 +8,7 @@ the first bad write of a cell that lies there. What cannot be told is asked of t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import assert_never
+from dataclasses import dataclass
 
 from lineage.attempts import Cell
 from lineage.blast_radius import ReachedCell
@@ -276,41 +275,3 @@ def _lost(there: PointedAt, version: PointerVersion) -> str:
 def _listed(cells: Sequence[Cell]) -> str:
     more = f" and {len(cells) - 3} more" if len(cells) > 3 else ""
     return ", ".join(str(cell) for cell in cells[:3]) + more
-
-
-# --- a cell's pointers together ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """What a cell's pointers ask for. ``swaps`` move; ``objects``: its own objects have to be set back as well."""
-
-    swaps: tuple[Swap, ...] = ()
-    needs: tuple[Cell, ...] = ()
-    objects: bool = False
-    notes: tuple[str, ...] = ()
-
-
-def served(cell: Cell, surveys: Sequence[PointerSurvey | Refusal], since: Moments) -> Served | Refusal:
-    """All pointers of a cell, decided together: one that cannot be decided keeps the cell out of the plan."""
-    found, notes = Served(), list[str]()
-    for survey in surveys:
-        if isinstance(survey, Refusal):
-            return replace(survey, what=str(cell))
-        decision = decide(cell, survey, since)
-        match decision:
-            case Refusal():
-                return decision
-            case Elsewhere():
-                notes.append(decision.why)
-            case Swap():
-                notes += decision.notes
-                moving = (decision,) if decision.moves else ()
-                found = Served(
-                    (*found.swaps, *moving),
-                    (*found.needs, *decision.needs),
-                    found.objects or cell in decision.needs,
-                )
-            case _:
-                assert_never(decision)
-    return replace(found, notes=tuple(notes))

@@ -6,14 +6,16 @@ still purged and made again.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import assert_never
 
 from lineage.attempts import Cell
 from runbooks.consents import Consents
 from runbooks.facts import Draft, Facts, asked, uncertainties
 from runbooks.plan import PlannedCell, Refusal
-from runbooks.pointers import Elsewhere, Swap, decide, doubts, moments, served, swap_action
+from runbooks.pointers import Elsewhere, Moments, Swap, decide, doubts, moments, swap_action
+from runbooks.survey import PointerSurvey
 
 
 @dataclass(slots=True)
@@ -39,6 +41,41 @@ class AtPointers:
             named = planned.get(cell) or PlannedCell.of(cell, "pointer")
             found.append(Draft(named, (swap_action(named, swap, self.consents),), swap.survey.bucket))
         return found, unmet
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a cell's pointers ask for. ``swaps`` move; ``objects``: its own objects have to be set back as well."""
+
+    swaps: tuple[Swap, ...] = ()
+    needs: tuple[Cell, ...] = ()
+    objects: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def served(cell: Cell, surveys: Sequence[PointerSurvey | Refusal], since: Moments) -> Served | Refusal:
+    """All pointers of a cell, decided together: one that cannot be decided keeps the cell out of the plan."""
+    found, notes = Served(), list[str]()
+    for survey in surveys:
+        if isinstance(survey, Refusal):
+            return replace(survey, what=str(cell))
+        decision = decide(cell, survey, since)
+        match decision:
+            case Refusal():
+                return decision
+            case Elsewhere():
+                notes.append(decision.why)
+            case Swap():
+                notes += decision.notes
+                moving = (decision,) if decision.moves else ()
+                found = Served(
+                    (*found.swaps, *moving),
+                    (*found.needs, *decision.needs),
+                    found.objects or cell in decision.needs,
+                )
+            case _:
+                assert_never(decision)
+    return replace(found, notes=tuple(notes))
 
 
 def still_served(cell: Cell, facts: Facts, consents: Consents, skew: int) -> list[str]:

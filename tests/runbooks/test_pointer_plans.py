@@ -13,8 +13,8 @@ from lineage.partitions import parse_partition
 from lineage.timestamps import AFTER, BEFORE, SECOND
 from runbooks.consents import Consents
 from runbooks.plan import PlannedCell, Refusal
-from runbooks.pointers import Elsewhere, Swap, decide, doubts, moments, served, shown, unseen, wrong
-from runbooks.serving import AtPointers
+from runbooks.pointers import Elsewhere, Swap, decide, doubts, moments, shown, unseen, wrong
+from runbooks.serving import AtPointers, served
 from runbooks.survey import BucketState, Overlap, PointedAt, PointerSurvey, PointerVersion
 from tests.recovery_world import reached
 
