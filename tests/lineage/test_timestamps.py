@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lineage import timestamps
 from lineage.timestamps import AFTER, BEFORE, SECOND, from_datetime, parse, render, to_datetime, whole_day
 
 CHECKS = settings(deadline=None, derandomize=True, max_examples=200)
@@ -75,3 +77,38 @@ def test_datetimes_are_aware_and_agree() -> None:
 def test_a_bare_date_stands_for_its_day() -> None:
     assert whole_day("2026-11-18")
     assert not whole_day("2026-11-18T00:00:00Z")
+
+
+@settings(CHECKS, max_examples=400)
+@given(
+    st.sampled_from(
+        ("2026-11-18T03:00", "2026-02-30T03:00", "2026-11-18t23:59", "2026-11-18 24:00", "2026-11-18+01:00", "٢٠٢٦-11-18T03:00")
+    ),
+    st.sampled_from(
+        (
+            "",
+            ":",
+            ":0",
+            ":05",
+            ":0512",
+            ":05.",
+            ":05.1",
+            ":05,5",
+            ":60.999999999",
+            ":05.1234567891",
+            ":05.١",
+            ":٠٥",
+            ":-5",
+            ":05.1_0",
+        )
+    ),
+    st.sampled_from(("", "Z", "z", "+00:00", "-00:00", "+01:00", "+00", "[UTC]", "Z ", "ZZ", "+00:00Z")),
+)
+def test_the_quick_way_reads_a_time_as_the_whole_rule_does(minute: str, second: str, zone: str) -> None:
+    def outcome(read: Callable[[str], int]) -> int | None:
+        try:
+            return read(minute + second + zone)
+        except ValueError:
+            return None
+
+    assert outcome(parse) == outcome(timestamps._parse)
