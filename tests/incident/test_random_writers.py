@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,12 +30,14 @@ T = TypeVar("T")
 class Busy:
     """A store beside which writers act before and after every call; answers get lost, and our process ends now and then.
 
-    ``honours`` false: a server that ignores the condition on a copy's destination.
+    ``honours`` false: a server that ignores the condition on a copy's destination. ``told``: the server tells its time, so that
+    markers are put without a look before them.
     """
 
     def __init__(self, world: World, chance: random.Random) -> None:
         self.world, self.inner, self.chance = world, world.store, chance
         self.honours = chance.random() < 0.7
+        self.told = chance.random() < 0.5
         self.rate, self.trouble = chance.choice([0.05, 0.2, 0.5]), chance.choice([0.0, 0.05, 0.15])
         self.written: dict[str, str] = {}
         """The version that a writer made last, by key."""
@@ -58,7 +61,8 @@ class Busy:
         return found
 
     def state(self, bucket: str, *, brief: bool = False) -> BucketState:
-        return self._call(lambda: self.inner.state(bucket, brief=brief))
+        found = self._call(lambda: self.inner.state(bucket, brief=brief))
+        return replace(found, told=self.inner.now) if self.told else found
 
     def probe(self, state: BucketState, prefix: str, asked: int) -> Guarantees:
         return self.inner.probe(state, prefix, asked)
