@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
-from typing import TypeVar, overload
+from typing import Generic, TypeVar, overload
 
 from incident.errors import IncidentError, TimelineUnwritable
 
 LINES = 1_000
-_DECODED = 4
-"""Frames kept decoded: one in use, and a few that another thread or the next look comes back to."""
+_DECODED = 16
+"""Frames kept decoded, of all files together: those in use, and a few that another thread or the next look comes back to."""
 
 T = TypeVar("T")
 
@@ -58,6 +58,28 @@ def decompress(data: bytes, what: str) -> bytes:
         raise IncidentError(f"{what} cannot be read: {error}", "plan again", code="plan-damaged") from error
 
 
+class Source(Generic[T]):
+    """The frames of one sequence, as they are read."""
+
+    def __init__(self, frames: Sequence[Frame], raw: Raw, decode: Callable[[bytes], Sequence[T]], what: str) -> None:
+        self._frames, self._raw, self._decode, self._what = frames, raw, decode, what
+
+    def values(self, number: int) -> Sequence[T]:
+        return self._decode(decompress(self.raw(self._frames[number]), self._what))
+
+    def raw(self, frame: Frame) -> bytes:
+        data = self._raw(frame)
+        if hashlib.sha256(data).digest() != frame.digest:
+            raise IncidentError(f"{self._what} was changed while it was in use", "plan again", code="plan-damaged")
+        return data
+
+
+@lru_cache(maxsize=_DECODED)
+def _recent(source: Source[T], number: int) -> Sequence[T]:
+    """One cache for all: there may be a thousand sequences, each of one frame."""
+    return source.values(number)
+
+
 class Framed(Sequence[T]):
     """A sequence that lies in frames. ``decode`` makes the values of a frame from its uncompressed bytes; ``what`` names the file.
 
@@ -66,20 +88,15 @@ class Framed(Sequence[T]):
 
     def __init__(self, frames: Sequence[Frame], raw: Raw, decode: Callable[[bytes], Sequence[T]], what: str) -> None:
         self.frames = tuple(frames)
-        self._raw, self._what = raw, what
-        self._decode = decode
+        self.source = Source(self.frames, raw, decode, what)
         self._ends = list(accumulate(one.count for one in self.frames))
-        self._values = lru_cache(maxsize=_DECODED)(self._of)
 
-    def _of(self, number: int) -> Sequence[T]:
-        return self._decode(decompress(self.raw(self.frames[number]), self._what))
+    def _values(self, number: int) -> Sequence[T]:
+        return _recent(self.source, number)
 
     def raw(self, frame: Frame) -> bytes:
         """A frame as it lies there, still compressed, and certainly what it was. Raises IncidentError."""
-        data = self._raw(frame)
-        if hashlib.sha256(data).digest() != frame.digest:
-            raise IncidentError(f"{self._what} was changed while it was in use", "plan again", code="plan-damaged")
-        return data
+        return self.source.raw(frame)
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
@@ -109,11 +126,11 @@ class Framed(Sequence[T]):
 
     def __iter__(self) -> Iterator[T]:
         for number in range(len(self.frames)):
-            yield from self._of(number)
+            yield from self.source.values(number)
 
     def __reversed__(self) -> Iterator[T]:
         for number in reversed(range(len(self.frames))):
-            yield from reversed(self._of(number))
+            yield from reversed(self.source.values(number))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence) or isinstance(other, str):

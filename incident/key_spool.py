@@ -17,7 +17,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from incident.frames import LINES, Frame, Framed, Raw, Spool
+from incident.frames import LINES, Frame, Framed, Raw, Source, Spool
 from runbooks.survey import KeyHistory
 
 if TYPE_CHECKING:
@@ -36,12 +36,17 @@ class Keys(Framed[KeyHistory]):
     def __init__(self, frames: Sequence[Frame], raw: Raw, starts: Sequence[str]) -> None:
         super().__init__(frames, raw, _decoded, _WHAT)
         self._starts = starts
-        self._names = lru_cache(maxsize=2)(lambda number: {one.key: one for one in self._values(number)})
 
     def find(self, key: str) -> KeyHistory | None:
         """The history of a key; quick where keys are asked for in about their order."""
         number = bisect_right(self._starts, key) - 1
-        return self._names(number).get(key) if number >= 0 else None
+        return _named(self.source, number).get(key) if number >= 0 else None
+
+
+@lru_cache(maxsize=4)
+def _named(source: Source[KeyHistory], number: int) -> dict[str, KeyHistory]:
+    """The keys of a frame by their names; of few frames at a time, whatever the number of cells."""
+    return {one.key: one for one in source.values(number)}
 
 
 class KeySpool:
