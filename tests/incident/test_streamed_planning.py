@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import tempfile
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ from runbooks.facts import Facts
 from runbooks.plan import Plan
 from runbooks.purge import plan_purge
 from runbooks.revert import plan_revert
-from runbooks.survey import CellSurvey, KeyHistory, ObjectVersion, Rest, rest
+from runbooks.survey import CellSurvey, KeyHistory, ObjectVersion, Rest, finder, rest
 from runbooks.undo import plan_undo
 from tests.recovery_world import BUCKET, MS, Plans, World, cell, radius, reached
 
@@ -75,6 +76,15 @@ def test_few_keys_stay_in_memory_and_cells_share_the_room() -> None:
         type(spool.gather(iter([history(f"{cell}{at}") for at in range(count)]))) for cell, count in (("a", 4), ("b", 2), ("c", 1))
     ]
     assert kinds == [tuple, Keys, tuple]
+
+
+def test_however_many_cells_are_looked_at_only_few_of_their_keys_are_in_memory() -> None:
+    spool = KeySpool(room=0)
+    cells = [spool.gather(replace(history(f"{at}-{key}"), ordered=False) for key in range(321)) for at in range(40)]
+    found = [finder(keys)(f"{at}-7") for at, keys in enumerate(cells)]
+    assert [one.key for one in found if one is not None] == [f"{at}-7" for at in range(40)]
+    alive = sum(isinstance(one, KeyHistory) and not one.ordered for one in gc.get_objects())
+    assert alive < 10_000 < sum(map(len, cells))
 
 
 def test_keys_that_are_no_unicode_are_kept(tmp_path: Path) -> None:
