@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from incident.journal import Outcome
-from lineage.timestamps import SECOND
 from runbooks.plan import CopyVersion, ObjectAction, PutMarker, RemoveMarkers, RemoveOwn
 from runbooks.survey import KeyHistory, ObjectVersion
 
@@ -26,8 +25,6 @@ class Look:
 
 
 _REWRITTEN = "written again since the plan"
-_APART = 5 * SECOND
-"""The clocks of one storage's machines may differ by so much, and it tells whole seconds."""
 
 
 def check(action: ObjectAction, found: KeyHistory | None, *, begun: bool = False) -> str:
@@ -157,8 +154,10 @@ def _guess(action: PutMarker | CopyVersion, found: KeyHistory | None, since: int
 
 
 def _like_ours(action: PutMarker | CopyVersion, version: ObjectVersion, since: int | None) -> bool:
-    if since is not None and version.last_modified < since - _APART:
-        return False  # the server had made it before we sent anything
+    if since is not None and version.last_modified < since:
+        # The storage had made it before we sent anything. Both times are its own, ``since`` a whole second that had begun;
+        # where its machines disagree by more, ours stays and is told as drift, and nothing of anybody else is taken away.
+        return False
     if isinstance(action, PutMarker):
         return version.is_marker
     return (version.etag, version.size, version.is_marker) == (action.source_etag, action.size, False)
