@@ -53,8 +53,8 @@ class ObjectActions:
     """
 
     trusting = False
-    """Whether markers go without a look before them. Off: when an answer is lost, and somebody wrote and then deleted between plan and
-    request, their delete marker could be taken for ours. A look leaves them no time for both."""
+    """Whether markers go without a look before them. Off: when an answer is lost, and somebody wrote and then deleted between plan
+    and request, their delete marker could be taken for ours. A look leaves them no time for both."""
 
     def __init__(
         self,

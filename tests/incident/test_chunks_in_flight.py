@@ -120,6 +120,7 @@ class TurningActions(ObjectActions):
     """Tells the turns which chunks are in flight."""
 
     turns: Turns
+    trusting = True  # off in the product; its crash points hold all the same
 
     def perform(self, chunk: Sequence[int], journal: Journal) -> None:
         self.turns.enter(chunk[0])
