@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from lineage.attempts import Cell, How, Mode
@@ -24,8 +25,32 @@ from lineage.taint import Cause, Taint, WriteAt, spread
 from lineage.timestamps import AFTER
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Which attempts and writes of a history a fault reached."""
+
+    seeds: Seeds
+    sweep: Sweep
+    taint: Taint
+    flow: ColumnFlow | None
+
+    def since(self) -> dict[DatasetId, int]:
+        """Of each dataset when the first write began that was reached."""
+        found: dict[DatasetId, int] = {}
+        for index, number in self.taint.may_writes:
+            one = self.sweep.attempts[index]
+            dataset = one.writes[number].cell.dataset
+            found[dataset] = min(one.start, found.get(dataset, AFTER))
+        return found
+
+
 def blast(history: History, fault: Fault, fix: Fix | None = None) -> BlastRadius:
     """The blast radius of a fault. Raises FaultError when the fault chooses nothing."""
+    return radius_of(history, fault, judge(history, fault, fix))
+
+
+def judge(history: History, fault: Fault, fix: Fix | None = None) -> Judged:
+    """What a fault reached. Raises FaultError when the fault chooses nothing."""
     seeds = choose(history, fault, fix)
     sweep = Sweep(history)
     flow = None
@@ -35,6 +60,12 @@ def blast(history: History, fault: Fault, fix: Fix | None = None) -> BlastRadius
         taint = spread_by_columns(sweep, seeds, starts, flow)
     else:
         taint = spread(sweep, seeds)
+    return Judged(seeds, sweep, taint, flow)
+
+
+def radius_of(history: History, fault: Fault, judged: Judged) -> BlastRadius:
+    """What a fault reached, as its blast radius."""
+    seeds, sweep, taint, flow = judged.seeds, judged.sweep, judged.taint, judged.flow
     graph = DependencyGraph(history)
     cells = _Cells(history, sweep, taint).reached()
     certain = taint.must | {at[0] for at in taint.must_writes}

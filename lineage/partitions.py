@@ -64,7 +64,7 @@ class Partition:
 
     @property
     def dated_keys(self) -> tuple[str, ...]:
-        return tuple(key for key, value in self.items if isinstance(value, Period))
+        return _dated_keys(self)
 
     @property
     def period(self) -> Period | None:
@@ -73,6 +73,11 @@ class Partition:
 
 
 UNKNOWN = Partition()
+
+
+@lru_cache(maxsize=1 << 16)
+def _dated_keys(partition: Partition) -> tuple[str, ...]:
+    return tuple(key for key, value in partition.items if isinstance(value, Period))
 
 
 @lru_cache(maxsize=1 << 16)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 from lineage.attempts import Attempt, Cell, Mode, Read, Write
 from lineage.datasets import DatasetId
@@ -17,8 +17,7 @@ from lineage.timestamps import AFTER
 from lineage.versions import Versions
 
 
-@dataclass(frozen=True, slots=True)
-class ReadEntry:
+class ReadEntry(NamedTuple):
     """A read, the ``number`` of it in its attempt, with its time; ``latest``: until when a write may begin and still be seen."""
 
     latest: int
@@ -29,8 +28,7 @@ class ReadEntry:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class WriteEntry:
+class WriteEntry(NamedTuple):
     """A write with its time."""
 
     start: int
@@ -58,16 +56,22 @@ class Sweep:
         self.writes: dict[DatasetId, PartitionIndex[list[WriteEntry]]] = defaultdict(PartitionIndex)
         self.cleansing: dict[DatasetId, PartitionIndex[list[WriteEntry]]] = defaultdict(PartitionIndex)
         self._ends: dict[int, list[int]] = {}
+        of_reads: dict[int, list[ReadEntry]] = {}  # by the identity of cells, which many attempts share
+        of_writes: dict[int, list[WriteEntry]] = {}
         for index, one in enumerate(self.attempts):
             for number, read in enumerate(one.reads):
                 start, end = read.at or self._seen_at(one, read)
                 latest = end if read.version is None else AFTER  # a version shows its ancestry, whatever the clocks say
-                self.reads[read.cell.dataset].at(read.cell.partition, list).append(
-                    ReadEntry(latest, start, end, index, read, number)
-                )
+                entries = of_reads.get(id(read.cell))
+                if entries is None:
+                    entries = of_reads[id(read.cell)] = self.reads[read.cell.dataset].at(read.cell.partition, list)
+                entries.append(ReadEntry(latest, start, end, index, read, number))
             for write in one.writes:
                 entry = WriteEntry(one.start, one.end, index, write)
-                self.writes[write.cell.dataset].at(write.cell.partition, list).append(entry)
+                written = of_writes.get(id(write.cell))
+                if written is None:
+                    written = of_writes[id(write.cell)] = self.writes[write.cell.dataset].at(write.cell.partition, list)
+                written.append(entry)
                 if one.cleanses(write):
                     self.cleansing[write.cell.dataset].at(write.cell.partition, list).append(entry)
         for index_of_reads in self.reads.values():

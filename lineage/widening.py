@@ -87,12 +87,16 @@ def through_views(attempts: list[Attempt], views: frozenset[DatasetId], lagging:
     return result
 
 
-def dated_keys(attempts: list[Attempt]) -> dict[DatasetId, set[str]]:
-    """Under which keys the dates of each dataset stand."""
+def dated_keys(attempts: list[Attempt], datasets: Collection[DatasetId] | None = None) -> dict[DatasetId, set[str]]:
+    """Under which keys the dates of each dataset stand, or of these."""
     keys: dict[DatasetId, set[str]] = defaultdict(set)
+    seen: set[int] = set()
     for one in attempts:
         for cell in (*(read.cell for read in one.reads), *(write.cell for write in one.writes)):
-            keys[cell.dataset].update(cell.partition.dated_keys)
+            if id(cell) not in seen:  # many attempts share one
+                seen.add(id(cell))
+                if datasets is None or cell.dataset in datasets:
+                    keys[cell.dataset].update(cell.partition.dated_keys)
     return keys
 
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from lineage.attempts import Attempt
-from lineage.blast import blast
+from lineage.blast import blast, judge, radius_of
 from lineage.blast_radius import BlastRadius
 from lineage.cadence import Past
 from lineage.datasets import DatasetId, JobId
@@ -103,7 +103,10 @@ class Query:
 
     def _keys(self, made: list[Attempt], complete: set[JobId]) -> dict[DatasetId, set[str]]:
         """Under which keys the dates of the datasets stand in the whole history, where that decides anything."""
-        here = dated_keys(made)
+        open_to_doubt = {one for one, (_, possible) in self.reach.keys.items() if BARE in possible and len(possible) > 1}
+        if not open_to_doubt:
+            return {}
+        here = dated_keys(made, open_to_doubt)
         keys: dict[DatasetId, set[str]] = {}
         unclear: set[JobId] = set()
         for dataset, seen in here.items():
@@ -150,12 +153,12 @@ class Query:
             except _Unclear as unclear:
                 wanted |= dict.fromkeys(unclear.jobs, BEFORE)
                 continue
-            radius = blast(history, fault, fix)
-            for dataset, since in _since(radius).items():
+            judged = judge(history, fault, fix)
+            for dataset, since in judged.since().items():
                 for job in self.reach.touching({dataset}):
                     wanted[job] = min(max(since - self.declarations.skew, BEFORE), wanted.get(job, AFTER))
             if all(read.get(job, AFTER) <= since for job, since in wanted.items()):
-                return history, radius
+                return history, radius_of(history, fault, judged)
 
     def _read_on(self, found: dict[tuple[str, int], Row], wanted: Mapping[JobId, int], read: dict[JobId, int]) -> None:
         """Read the attempts of jobs back to what is wanted of them, as far as they were not read yet."""
@@ -229,14 +232,6 @@ class Query:
             ):
                 rows = self.index.rows(numbers)  # whether anybody ever wrote it decides who brought it in: writers or readers
         return rows, {("dataset", one) for one in datasets}
-
-
-def _since(radius: BlastRadius) -> dict[DatasetId, int]:
-    """Of each dataset when the first write began that was reached."""
-    found: dict[DatasetId, int] = {}
-    for one in radius.cells:
-        found[one.cell.dataset] = min(one.since, found.get(one.cell.dataset, AFTER))
-    return found
 
 
 def _earliest(fault: Fault, rows: Iterable[Row]) -> int:
