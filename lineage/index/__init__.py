@@ -11,7 +11,7 @@ Layout (``<index>/``; every file but the lock is written once and never changed)
     pending.json                      the manifest of an ingest that was interrupted; only the next ingest reads it
     attempts/day=2026-11-18/*.parquet attempts that ended on that day (UTC), by job
     attempts/day=open/*.parquet       attempts that never told their end
-    tables/{jobs,datasets,references,heads,shapes,edges}-*.parquet   the small dimension tables, whole in each generation
+    tables/{jobs,datasets,references,heads,shapes,edges,dates,recent}-*.parquet   small tables, whole in each generation
 
 Glossary:
 
@@ -34,11 +34,13 @@ attempts       run, number, job, start, end, state (C, F, A, O), nominal_start, 
                slots (JSON), times (of its events, where start and end do not say), odd (JSON: events of one attempt that disagree),
                run_crc (to find a run without reading its name)
 jobs           job, namespace, name
-datasets       dataset, namespace, name: normalised, each name by itself; which names are one dataset is told by references
+datasets       dataset, namespace, name, versioned: normalised, each name by itself; which names are one dataset is told by references
 references     reference, dataset, told (JSON: what else the event says of the dataset: symlinks, owners, modes, …)
 heads          head, type, job, inputs, outputs, owners, flags
 shapes         shape, heads, job, attempts (how many rows have it now), reads, writes (dataset ids, for other engines)
-edges          job, dataset, direction: job-level lineage, static events included; with dated keys seen (for one spelling of dates)
+edges          job, dataset, direction: job-level lineage, static events included
+dates          dataset, key, sure: under which keys the dates of its partitions stood (for one spelling of dates)
+recent         job, start, run, number, nominal_start, cut: the last attempts of each job (for its cadence)
 =============  =====================================================================================================================
 
 Arrival. An ingest groups the events of a batch by run. A run that the index knows already (found by the checksum of its id, then
