@@ -34,7 +34,7 @@ attempts       run, number, job, start, end, state (C, F, A, O), nominal_start, 
                slots (JSON), times (of its events, where start and end do not say), odd (JSON: events of one attempt that disagree),
                run_crc (to find a run without reading its name)
 jobs           job, namespace, name
-datasets       dataset, namespace, name, versioned: normalised, each name by itself; which names are one dataset is told by references
+datasets       dataset, namespace, name, versioned: normalised, each name by itself; which are one dataset is told by references
 references     reference, dataset, told (JSON: what else the event says of the dataset: symlinks, owners, modes, …)
 heads          head, type, job, inputs, outputs, owners, flags
 shapes         shape, heads, job, attempts (how many rows have it now), reads, writes (dataset ids, for other engines)
