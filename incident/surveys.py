@@ -137,7 +137,7 @@ def places(context: Context, datasets: Iterable[DatasetId], sources: Iterable[st
     ours = (("the incident home", context.home.url), ("the quarantine", context.config.policy.quarantine))
     found = [
         Place(what, ground.bucket, ground.prefix)
-        for what, url in (*ours, *(("the lineage", source) for source in sources))
+        for what, url in (*ours, *(("the lineage", source.removeprefix("index:")) for source in sources))
         if url and (ground := place_of_url(url)) is not None
     ]
     for dataset in sorted(set(datasets)):

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from incident.cli.main import run
+from incident.context import Context
 from incident.storage.s3_files import S3Files
+from incident.surveys import places
 from lineage.errors import IndexUnreadable
 from lineage.fault import Fault
 from lineage.index.ingest import Ingest
@@ -104,3 +106,9 @@ def test_of_two_that_write_at_once_one_is_told_so(bucket: LiveBucket) -> None:
     found = latest(files)
     assert found is not None
     assert found.sources == ("one",)
+
+
+def test_no_plan_reaches_into_an_index(tmp_path: Path) -> None:
+    context = Context(home_url=str(tmp_path))
+    found = {(one.bucket, one.prefix.rstrip("/")) for one in places(context, (), ["index:s3://lake/lineage/index"])}
+    assert ("lake", "lineage/index") in found
