@@ -134,7 +134,25 @@ class AsideActions:
         journal.made({index: copy for index, copy in copies.items() if copy}, self._clock())
         outcomes |= self._each(copies, lambda index: self._done(hand, actions[index], copies[index]))
         hand.sync()
-        journal.outcome(outcomes, self._clock())
+        journal.outcome(outcomes | self._covered(actions, outcomes, journal), self._clock())
+
+    def _covered(self, actions: Mapping[int, AsideAction], outcomes: Mapping[int, Outcome], journal: Journal) -> dict[int, Outcome]:
+        """What could not come back because what this very plan sets aside first still lies there.
+
+        That is no drift, which would be final: a resume that sets it aside must bring back what belongs there as well.
+        """
+        drifted = {actions[index].key: index for index, one in outcomes.items() if one.status == "drifted"}
+        first = next(iter(actions.values()))
+        found: dict[int, Outcome] = {}
+        if not drifted or not isinstance(first, BringBack):
+            return found
+        for index in (index for within in self._cells.get(first.cell, ()) for index in within):
+            other = self.action(index)
+            if isinstance(other, SetAside) and other.key in drifted:
+                status = journal.state.outcomes.status(index)
+                if index in journal.state.doubtful or status not in {"done", "drifted"}:
+                    found[drifted[other.key]] = Outcome("failed", None, "what is set aside first is not yet")
+        return found
 
     def _done(self, hand: Hand, action: AsideAction, copy: str) -> Outcome:
         return self._tried(hand, action, copy or None, lambda: hand.do(action, copy))
