@@ -44,7 +44,7 @@ from lineage.attempts import Cell
 from lineage.timestamps import parse
 from runbooks.consents import Consents
 from runbooks.facts import Facts
-from runbooks.plan import Action, ChangeTable, Plan, PlannedCell, PutMarker, Refusal, SwapPointer
+from runbooks.plan import Action, ChangeTable, Plan, PutMarker, Refusal, SwapPointer
 from runbooks.purge import plan_purge
 from runbooks.revert import plan_revert
 from runbooks.survey import BucketState, KeyHistory
@@ -114,7 +114,7 @@ def undo(context: Context, plan_id: str | None, options: PlanOptions) -> Report:
         raise InputNeeded(f"{plan_id} is not finished; what it did is not certain yet", "incident resume", code="interrupted-apply")
     require_settled(folder)
     consents = _consents(context, options)
-    current, buckets = _current(context, target.cells, KeySpool(folder.room))
+    current, buckets = _current(context, target, KeySpool(folder.room))
     pointers, beside = pointers_now(context, target)
     tables = tables_now(target, partial(open_table, context.config), context.config.declarations)
     plan = plan_undo(
@@ -295,14 +295,19 @@ def _objects(context: Context, plan: Plan) -> ObjectActions:
     return ObjectActions(plan, partial(open_store, context.config), context.now, recall=Assurance(context).recall)
 
 
-def _current(context: Context, cells: Sequence[PlannedCell], spool: KeySpool) -> tuple[Current, list[BucketState]]:
+def _current(context: Context, target: Plan, spool: KeySpool) -> tuple[Current, list[BucketState]]:
+    """What lies in the cells of an applied plan now. Where its undo relies on conditions, the store learns what is honoured."""
     found: dict[str, Sequence[KeyHistory]] = {}
     states: dict[tuple[str, str], BucketState] = {}
-    with context.progress("survey", len(cells)) as bar:
-        for cell in cells:
+    aside = {one.cell for one in target.stretches if one.op in {"set-aside", "bring-back"}}
+    assure = Assurance(context)
+    with context.progress("survey", len(target.cells)) as bar:
+        for cell in target.cells:
             if cell.leaves == "pointer" or TablePlace.parse(cell.url) is not None:
                 continue
             bucket, prefix = place(cell.url)
+            if str(cell) in aside:
+                assure(bucket, prefix)
             reader = open_reader(context.config, bucket, prefix)
             state = reader.state(bucket)
             states[bucket, state.server] = state

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from incident.storage import _store
 from tests.plain_lake import PlainLake, plain_incident
 from tests.s3_server import LiveServer
 from tests.small_lake import BAD, DAYS, Terminal
@@ -111,6 +113,27 @@ def test_it_can_be_killed_and_resume_finishes_it(scene: tuple[PlainLake, Termina
     undo = incident.ok("undo", plan)["plan"]["id"]
     assert incident.ok("undo", plan, "--apply", undo)["done"] == 3
     assert lake.contents() == bad
+
+
+def test_another_day_and_machine_can_undo_without_stopping_writers(scene: tuple[PlainLake, Terminal]) -> None:
+    """An undo asks what the server honours as planning does: not only the process that planned the purge may rely on it."""
+    lake, incident = scene
+    bad = lake.contents()
+    incident.plan_and_apply("revert")
+    plan = incident.ok("purge")["plan"]["id"]
+    incident.ok("purge", "--apply", plan)
+    forget()
+    shutil.rmtree(lake.folder / "home" / "guarantees", ignore_errors=True)
+    undo = incident.ok("undo", plan)["plan"]
+    assert undo["refused"] == []
+    forget()
+    assert incident.ok("undo", plan, "--apply", undo["id"])["done"] == 2
+    assert lake.contents() == {**bad, "serving/board/part-0.txt": f"v1 {DAYS[0]}"}
+
+
+def forget() -> None:
+    """As in another process: no store is open, and none knows what its server honours."""
+    _store.cache_clear()
 
 
 def environment() -> dict[str, str]:
