@@ -8,11 +8,13 @@ A cell for which nothing had to be done is complete when its plan was finished.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from incident.journal import JournalState, read_journal, whole
+from lineage.attempts import Cell
 from lineage.effects import Effect
 from lineage.timestamps import AFTER, BEFORE
 from runbooks.plan import Plan, PlannedCell
@@ -30,16 +32,33 @@ class PlanFolder(Protocol):
 
 
 def effects(folder: PlanFolder) -> tuple[Effect, ...]:
-    """Every effect of this incident's applied plans, in the order in which they began. Read-only."""
+    """Every effect of this incident's applied plans, in the order in which they began. Read-only.
+
+    Plans are applied one after the other, and the timeline knows in which order, whatever the clocks of those who applied them
+    told. For each cell that order is kept.
+    """
+    begun = [str(one.evidence.get("plan_id")) for one in folder.timeline.records() if one.kind == "apply-started"]
+    whole(folder.journal_dir, begun)
+    plans = folder.plans()
+    known = set(plans)
     found: list[Effect] = []
-    whole(
-        folder.journal_dir, (str(one.evidence.get("plan_id")) for one in folder.timeline.records() if one.kind == "apply-started")
-    )
-    for plan_id in folder.plans():
+    latest: dict[Cell, int] = {}
+    for plan_id in dict.fromkeys([*(one for one in begun if one in known), *plans]):
         state = read_journal(folder.journal_dir, plan_id)
-        if state.begun is not None:
-            found += _of_plan(folder.load_plan(plan_id), state)
+        if state.begun is None:
+            continue
+        for effect in _of_plan(folder.load_plan(plan_id), state):
+            last = latest.get(effect.cell, BEFORE)
+            found.append(_after(effect, last))
+            latest[effect.cell] = max(last, *(time for time in (found[-1].start, found[-1].end) if time != AFTER))
     return tuple(sorted(found, key=lambda effect: (effect.start, effect.plan_id)))
+
+
+def _after(effect: Effect, latest: int) -> Effect:
+    """An effect as it is told by a clock that did not go back: else an undo could seem to come before what it undoes."""
+    if effect.start > latest:
+        return effect
+    return replace(effect, start=latest + 1, end=max(effect.end, latest + 1))
 
 
 def _of_plan(plan: Plan, state: JournalState) -> Iterator[Effect]:

@@ -45,6 +45,18 @@ def test_a_purge_and_its_undo_are_effects_on_each_cell(world: World) -> None:
     assert {(one.kind, one.undoes, one.leaves, one.complete) for one in last} == {("undo", plan.id, "data", True)}
 
 
+def test_an_undo_comes_after_what_it_undoes_also_by_a_clock_that_is_behind(world: World) -> None:
+    plan = world.purge(reached(DAY))
+    world.store.now += 3_600_000 * MS
+    world.apply(plan)
+    world.store.now -= 3_600_000 * MS
+    undo = world.undo(plan)
+    world.apply(undo)
+    first, second = effects(Plans(world, undo, plan))
+    assert (first.kind, second.kind) == ("purge", "undo")
+    assert first.end < second.start <= second.end
+
+
 def test_a_cell_that_drifted_is_not_cleansed(world: World) -> None:
     plan = world.purge(reached(DAY), reached(NEXT))
     world.store.put(BUCKET, "clean/orders/dt=2026-11-1/a", b"newer")
