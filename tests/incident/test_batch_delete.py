@@ -61,7 +61,7 @@ def test_an_answer_is_what_botocore_would_read() -> None:
 def test_an_error_that_came_as_a_success_is_no_result() -> None:
     assert is_result(ANSWER)
     assert not is_result(b'<?xml version="1.0"?><Error><Code>InternalError</Code></Error>')
-    with pytest.raises(ValueError, match="closed|element|token"):
+    with pytest.raises(ValueError, match=r"closed|element|token"):
         read_result(ANSWER[:-20])
 
 
