@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from importlib.resources import files as resources
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,13 @@ if TYPE_CHECKING:
 ENGINE = "s3-batch"
 
 
-def family(context: Context, folder: IncidentFolder, plan: Plan, objects: ObjectActions) -> BatchMarkers:
+def family(
+    context: Context,
+    folder: IncidentFolder,
+    plan: Plan,
+    objects: ObjectActions,
+    terms: Callable[[job.BatchEntry | None, str], job.Terms] = job.Terms.of,
+) -> BatchMarkers:
     """The family that puts a plan's markers through jobs."""
     config = context.config
     room = folder.path / "batch"
@@ -35,7 +42,7 @@ def family(context: Context, folder: IncidentFolder, plan: Plan, objects: Object
         objects,
         lambda bucket: open_store(config, bucket),
         lambda bucket: open_control(config, bucket),
-        lambda bucket: job.Terms.of(config.storage_for(bucket), f"s3://{bucket}"),
+        lambda bucket: terms(config.storage_for(bucket), f"s3://{bucket}"),
         room,
         lambda _bucket: SCRATCH,
         context.now,
@@ -54,10 +61,27 @@ def require(plan: Plan) -> None:
         )
 
 
+def missing(context: Context, plan: Plan) -> str:
+    """What has to be set in ``[[storage]]`` before anything can be sent; empty when nothing has. Asked before anything is begun."""
+    try:
+        ready(context, plan)
+    except UsageError as error:
+        return f"{error.message}: {error.hint}"
+    return ""
+
+
+def ready(context: Context, plan: Plan) -> None:
+    """Raises UsageError for a plan whose jobs could not be sent: a plan that was begun could only be resumed from here."""
+    require(plan)
+    for part in parts(plan, range(len(plan.actions)))[1]:
+        job.Terms.of(context.config.storage_for(part.bucket), f"s3://{part.bucket}")
+
+
 def preview(context: Context, folder: IncidentFolder, plan: Plan, objects: ObjectActions) -> Report:
     """Nothing is sent: the manifests, requests and the function's source, written into the incident's folder."""
     require(plan)
-    batch = family(context, folder, plan, objects)
+    batch = family(context, folder, plan, objects, job.Terms.shown)
+    lacking = missing(context, plan)
     here, there = parts(plan, range(len(plan.actions)))
     function = batch.room / "function.py"
     function.write_text(source(), encoding="utf-8")
@@ -71,9 +95,16 @@ def preview(context: Context, folder: IncidentFolder, plan: Plan, objects: Objec
         jobs.append({"bucket": part.bucket, "objects": count, "manifest": str(path), "request": str(asked), "create_job": request})
     command = f"incident {plan.phase} --apply {plan.id} --engine {ENGINE} --submit"
     return Report(
-        data={"plan_id": plan.id, "jobs": jobs, "function": str(function), "here": len(here), "submitted": False},
-        text=lambda: _screen(plan, jobs, str(function), len(here), command),
-        next=[command],
+        data={
+            "plan_id": plan.id,
+            "jobs": jobs,
+            "function": str(function),
+            "here": len(here),
+            "submitted": False,
+            "missing": lacking,
+        },
+        text=lambda: _screen(plan, jobs, str(function), len(here), command, lacking),
+        next=[] if lacking else [command],
         incident=folder.id,
     )
 
@@ -89,7 +120,7 @@ def _etag(path: Any) -> str:
         return hashlib.file_digest(file, "md5").hexdigest()
 
 
-def _screen(plan: Plan, jobs: list[dict[str, Any]], function: str, here: int, command: str) -> RenderableType:
+def _screen(plan: Plan, jobs: list[dict[str, Any]], function: str, here: int, command: str, lacking: str) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
@@ -104,6 +135,7 @@ def _screen(plan: Plan, jobs: list[dict[str, Any]], function: str, here: int, co
     parts += [
         Text(f"\nThe function that is invoked for each object: {function}"),
         Text(f"{here} actions are done from here, completion markers first."),
+        *([Text(f"\nBefore it can be sent: {lacking}", style="bold")] if lacking else []),
         Text(f"\nTo send it: {command}"),
         Text("A job begins when it is confirmed; then `incident resume` follows it and reads its report."),
     ]

@@ -13,6 +13,8 @@ from incident.errors import UsageError
 REPORT = "Report_CSV_20180820"
 WAITS = "Suspended"
 """A job that nobody confirmed yet."""
+UNSET_ROLE = "arn:aws:iam::ACCOUNT:role/NAME"
+UNSET_FUNCTION = "arn:aws:lambda:REGION:ACCOUNT:function:NAME"
 ENDED = frozenset({"Complete", "Failed", "Cancelled"})
 
 _ROLE = re.compile(r"arn:[a-z-]+:iam::(\d{12}):role/.+")
@@ -42,17 +44,28 @@ class Terms:
         role, function = (entry.batch_role, entry.batch_function) if entry is not None else (None, None)
         if role is None or (match := _ROLE.fullmatch(role)) is None:
             raise UsageError(
-                f"no role for S3 Batch Operations on {place}: {role}",
+                f"no role for S3 Batch Operations on {place}" if role is None else f"no role for S3 Batch Operations: {role}",
                 'batch_role = "arn:aws:iam::ACCOUNT:role/NAME" in its [[storage]]',
                 code="no-batch",
             )
         if function is None or _FUNCTION.fullmatch(function) is None:
             raise UsageError(
-                f"no Lambda function for S3 Batch Operations on {place}: {function}",
-                'batch_function = "arn:aws:lambda:REGION:ACCOUNT:function:NAME" in its [[storage]]; --apply writes its source',
+                f"no Lambda function for S3 Batch Operations on {place}"
+                if function is None
+                else f"no Lambda function for S3 Batch Operations: {function}",
+                'batch_function = "arn:aws:lambda:REGION:ACCOUNT:function:NAME" in its [[storage]]; without --submit we write it',
                 code="no-batch",
             )
         return cls(match.group(1), role, function)
+
+    @classmethod
+    def shown(cls, entry: BatchEntry | None, place: str) -> Terms:
+        """The same to look at: what is not set yet stands as its own form, for the function is made from what is shown."""
+        role, function = (entry.batch_role, entry.batch_function) if entry is not None else (None, None)
+        if role is not None and function is not None:
+            return cls.of(entry, place)
+        match = _ROLE.fullmatch(role or "")
+        return cls(match.group(1) if match else "ACCOUNT", role or UNSET_ROLE, function or UNSET_FUNCTION)
 
 
 def token(plan_sha256: str, part: int) -> str:

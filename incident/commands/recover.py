@@ -234,8 +234,12 @@ def _apply(context: Context, folder: IncidentFolder, plan: Plan, options: PlanOp
 
         return preview(context, folder, plan, _objects(context, plan))
     as_shown(folder, plan)
-    performer = _performer(context, plan, batched=folder if engine is not None else None)
     fresh_start = read_journal(folder.journal_dir, plan.id).begun is None
+    if engine is not None and fresh_start:
+        from incident.batch.engine import ready
+
+        ready(context, plan)
+    performer = _performer(context, plan, batched=folder if engine is not None else None)
     if fresh_start and (why := _relocated(context, plan) or performer.moved()):
         again = f"incident undo {plan.target}" if plan.target is not None else f"incident {plan.phase}"
         raise Drift(f"{plan.id} is stale: {why}; nothing was done", again, code="stale")

@@ -101,6 +101,23 @@ def test_a_job_is_shown_before_it_is_sent(lake: Lake) -> None:
     assert lake.batch.requests == [shown["create_job"]], "exactly what was shown is sent"
 
 
+def test_it_is_shown_before_there_is_a_role_and_nothing_is_begun_without(lake: Lake) -> None:
+    """The function is created from what is shown; a plan that is begun could only be finished from here."""
+    plan = lake.plan()
+    config = lake.folder / "incident.toml"
+    text = config.read_text()
+    config.write_text("\n".join(line for line in text.splitlines() if not line.startswith("batch_")) + "\n")
+    shown = lake("purge", "--apply", plan, "--engine", "s3-batch")
+    assert "def handler(" in Path(shown["data"]["function"]).read_text()
+    assert "batch_role" in shown["data"]["missing"]
+    assert shown["next"] == []
+    told = lake("purge", "--apply", plan, *ENGINE, code=2)["problems"][0]
+    assert (told["code"], lake.batch.requests) == ("no-batch", [])
+    config.write_text(text)
+    lake("purge", "--apply", plan, *ENGINE, code=3)
+    assert len(lake.batch.requests) == 1, "the refusal has begun nothing"
+
+
 def test_a_purge_by_a_job_ends_as_one_from_here(lake: Lake) -> None:
     before = lake.bucket.listing()
     plan = lake.plan()
