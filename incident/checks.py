@@ -52,7 +52,9 @@ def checks(context: Context) -> Iterator[Check]:
         if not rule.url.startswith("glue://"):
             yield from _storages(context, rule)
     if not config.storages:
-        yield Check("storage", "warn", "no [[storage]] entry: nothing can be reverted or purged", "add one to incident.toml")
+        yield Check(
+            "storage", "warn", "no [[storage]] entry: nothing in a bucket can be reverted or purged", "add one to incident.toml"
+        )
     yield from _quarantine(context)
     yield from _pointers(context)
     yield from _tables(context)

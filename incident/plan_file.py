@@ -110,7 +110,8 @@ def read_plan(path: Path) -> tuple[Plan, Notes]:
 
 def damaged(path: Path, why: str) -> IncidentError:
     phase = path.name.partition("-")[0]
-    return IncidentError(f"The saved plan {path} {why}", f"incident {phase}", code="plan-damaged")
+    again = "incident undo PLAN_ID" if phase == "undo" else f"incident {phase}"
+    return IncidentError(f"The saved plan {path} {why}", again, code="plan-damaged")
 
 
 class _Reader:

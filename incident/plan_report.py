@@ -164,7 +164,9 @@ def _screen(plan: Plan, command: str, blocked: int) -> RenderableType:
         table.add_row(shown, str(counts[str(cell)]), render_size(sizes[str(cell)]), cell.leaves)
     parts: list[RenderableType] = []
     if plan.cells:
-        total = f"{objects_of(plan)} objects, {render_size(plan.bytes)}, in {len(plan.cells)} cells"
+        total = f"{plural(objects_of(plan), 'object')}, {render_size(plan.bytes)}, in {plural(len(plan.cells), 'cell')}"
+        if swapped := len(swaps_of(plan)):
+            total = f"{plural(swapped, 'pointer')}, {total}"
         parts += [Text(f"Plan {plan.id}: {total}", style="bold"), table]
     else:
         parts.append(Text(f"Nothing to {plan.phase}.", style="bold"))
@@ -177,6 +179,8 @@ def _screen(plan: Plan, command: str, blocked: int) -> RenderableType:
         parts += [Text("\nMind:", style="bold"), *(Text(printable(f"  {warning}")) for warning in plan.warnings)]
     if command:
         parts.append(Text(f"\nNothing was changed. To do exactly this: {command}"))
+    elif blocked and plan.cells:
+        parts.append(Text("\nNothing was changed, and this plan is not saved: what is refused needs your consent first."))
     return Group(*parts)
 
 
@@ -187,16 +191,19 @@ def _swap(one: SwapPointer) -> str:
 def show_applied(folder: IncidentFolder, plan: Plan, applied: Applied, following: str) -> Report:
     """What came of an apply. ``following``: the command to type next when all went well."""
     resume = f"incident resume --incident {folder.id}"
+    again = f"incident {plan.phase}" if plan.target is None else f"incident undo {plan.target}"
     problems = []
     if applied.failed or applied.unknown:
         message = f"{applied.failed} actions failed and {applied.unknown} are unknown{_examples(applied)}"
         problems.append(Problem("failed", message, resume))
     if applied.drifted:
         message = f"{applied.drifted} objects changed since the plan and were left alone{_examples(applied)}"
-        problems.append(Problem("drift", message, f"incident {plan.phase}"))
+        problems.append(Problem("drift", message, again))
     if applied.strays:
-        message = f"{applied.strays} cells hold what was written since the plan; that was left alone{_examples(applied)}"
-        problems.append(Problem("drift", message, f"incident {plan.phase}"))
+        more = "" if applied.drifted else _examples(applied)  # they were named just above
+        problems.append(
+            Problem("drift", f"{applied.strays} cells hold what was written since the plan; that was left alone{more}", again)
+        )
     if applied.already:
         text = f"{plan.id} was applied already; nothing was done."
     else:

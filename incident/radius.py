@@ -10,6 +10,7 @@ from incident.errors import InputNeeded
 from incident.home import IncidentFolder
 from incident.sources import ask_index, read_history
 from lineage.blast_radius import BlastRadius
+from lineage.datasets import DatasetId
 from lineage.fault import Fault, Fix
 from lineage.history import History
 from lineage.timestamps import parse
@@ -88,4 +89,4 @@ def _difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, ...
 
 
 def _states(radius: dict[str, Any]) -> dict[str, str]:
-    return {f"{one['dataset']['namespace']}/{one['dataset']['name']}@{one['partition']}": one["state"] for one in radius["cells"]}
+    return {f"{DatasetId(**one['dataset'])}@{one['partition']}": one["state"] for one in radius["cells"]}

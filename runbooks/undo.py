@@ -76,7 +76,9 @@ def plan_undo(
             refusals.append(stop)
             continue
         if found.done and not found.inverses:
-            warnings.append(f"{cell} changed since, all {found.done} objects of it; it stays as it is")
+            warnings.append(
+                f"{cell}: nothing there is as {target.id} left it: it was taken back already, or changed since; it stays as it is"
+            )
             continue
         again, strays = found.done - found.inverses, found.known != cell.rest
         if found.done and (again or strays):
@@ -228,7 +230,7 @@ def _inverse(action: DataAction, made: str | None, now: KeyHistory | None, place
         case SwapPointer():
             if there is None or made is None or there.version_id != made:
                 return None
-            return replace(action, requires=there, old=action.new, new=action.old, after=())
+            return replace(action, requires=there, old=action.new, new=action.old, told="what it held before the revert", after=())
         case ChangeTable():
             if there is None or made is None or there.etag != action.leaves:
                 return None
