@@ -6,12 +6,16 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+
+_COMPILED = {"PYTHONPYCACHEPREFIX": str(Path(tempfile.gettempdir()) / f"bench-bytecode-{os.getuid()}")}
+"""Where compiled modules are kept: whoever installs a package has them, while a work tree may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,8 @@ def incident(*arguments: str) -> list[str]:
 
 def measure(command: Sequence[str], *, environment: Mapping[str, str] | None = None, accept: Sequence[int] = (0,)) -> Run:
     """One run, its output kept. Raises RuntimeError with what it said when it ends otherwise than accepted."""
-    merged = {**os.environ, "PYTHONPATH": str(ROOT), "INCIDENT_ACTOR": "bench", **(environment or {})}
+    merged = {**os.environ, "PYTHONPATH": str(ROOT), "INCIDENT_ACTOR": "bench", **_COMPILED, **(environment or {})}
+    merged.pop("PYTHONDONTWRITEBYTECODE", None)
     began = time.perf_counter()
     with subprocess.Popen(command, cwd=ROOT, env=merged, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as child:
         assert child.stdout is not None
