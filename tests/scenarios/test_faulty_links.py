@@ -18,19 +18,8 @@ import botocore.config
 import pytest
 
 from incident.errors import CREDENTIALS, FAILED, OK
-from tests.faulty_link import (
-    Asked,
-    Fault,
-    FaultyLink,
-    failed_after,
-    faulty_link,
-    refused,
-    silent,
-    some_keys,
-    torn,
-    unanswered,
-    unheard,
-)
+from tests.faulty_link import Asked, Fault, FaultyLink, faulty_link
+from tests.link_faults import failed_after, refused, silent, some_keys, torn, unanswered, unheard
 from tests.s3_server import LiveServer
 from tests.wide_lake import STEPS, Course, Ground, Step, behind, course
 
