@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import groupby, pairwise
 from operator import attrgetter
+from typing import NamedTuple
 from urllib.parse import unquote_plus
 from xml.parsers import expat
 
@@ -18,8 +20,7 @@ from lineage.timestamps import parse
 from runbooks.survey import KeyHistory, ObjectVersion
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One version or marker, with the server's word on whether it is the key's latest."""
 
     key: str
@@ -102,7 +103,16 @@ class _Local(dict[str, str]):
 
 
 def _decoded(key: str, encoded: bool) -> str:
-    return unquote_plus(key) if encoded else key
+    if not encoded or ("%" not in key and "+" not in key):
+        return key
+    folder, slash, name = key.rpartition("/")
+    return f"{_folder(folder)}{slash}{unquote_plus(name) if '%' in name or '+' in name else name}"
+
+
+@lru_cache(maxsize=64)
+def _folder(folder: str) -> str:
+    """Decoded once for all the keys in it."""
+    return unquote_plus(folder)
 
 
 def _entry(is_marker: bool, fields: dict[str, str], encoded: bool) -> Entry:
@@ -111,23 +121,32 @@ def _entry(is_marker: bool, fields: dict[str, str], encoded: bool) -> Entry:
         # Every kind of line break looks like this one once XML was read, so that it may be another key's name.
         raise ValueError(f"the server does not encode keys, and the name of {key!r} holds a line break")
     version = ObjectVersion(
-        key=key,
-        version_id=fields.get("VersionId") or "null",
-        etag=fields.get("ETag", ""),
-        size=int(fields.get("Size") or 0),
-        last_modified=parse(fields["LastModified"]),
-        is_marker=is_marker,
-        storage_class=fields.get("StorageClass") or "STANDARD",
+        key,
+        fields.get("VersionId") or "null",
+        fields.get("ETag", ""),
+        int(fields.get("Size") or 0),
+        parse(fields["LastModified"]),
+        is_marker,
+        fields.get("StorageClass") or "STANDARD",
     )
     return Entry(key, version, fields.get("IsLatest") == "true")
 
 
 def histories(pages: Iterable[Page]) -> Iterator[KeyHistory]:
     """Each key's versions newest first, put together over page boundaries."""
-    tagged = ((entry, told) for page in pages for told in (page.interleaved,) for entry in _by_key(page.entries))
-    for key, group in groupby(tagged, key=lambda pair: pair[0].key):
-        found = list(group)
-        yield ordered(key, [entry for entry, _ in found], trusted=all(interleaved for _, interleaved in found))
+    key, found, trusted = "", list[Entry](), True
+    for page in pages:
+        told = page.interleaved
+        for entry in _by_key(page.entries):
+            if found and entry.key == key:
+                found.append(entry)
+                trusted = trusted and told
+                continue
+            if found:
+                yield ordered(key, found, trusted=trusted)
+            key, found, trusted = entry.key, [entry], told
+    if found:
+        yield ordered(key, found, trusted=trusted)
 
 
 def _by_key(entries: list[Entry]) -> list[Entry]:
@@ -145,6 +164,8 @@ def ordered(key: str, entries: list[Entry], *, trusted: bool) -> KeyHistory:
     and markers as two groups) it is sorted: the latest first, then by time, stably. Such a key is ``ordered`` only if no marker
     shares its moment with an object, because then nobody can say which came first.
     """
+    if len(entries) == 1:
+        return KeyHistory(key, (entries[0].version,))
     versions = [entry.version for entry in entries]
     times = [version.last_modified for version in versions]
     consistent = entries[0].latest and all(one >= two for one, two in pairwise(times))
