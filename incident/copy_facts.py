@@ -76,6 +76,8 @@ def carried(found: Described, state: BucketState | None) -> Carried:
         encryption=encryption or None,
         tags=found.tags,
         acl=None if state is None or state.acls == "unknown" else state.acls == "on",
+        bucket_key=found.encryption.bucket_key,
+        redirect=dict(found.headers).get("WebsiteRedirectLocation", ""),
     )
 
 

@@ -8,17 +8,19 @@ performed), "Faulted…" (the server is through with the request and says that i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from functools import partial
 from typing import assert_never
 
 from incident.cell_sweep import Span
 from incident.errors import ObjectMissing, PreconditionFailed, StorageError, StorageUnreachable
 from incident.object_workers import Workers
-from incident.storage.port import ObjectStore, Upload
+from incident.storage.port import ObjectStore, Planned, Upload
 from runbooks.plan import CopyVersion, ObjectAction, PutMarker, RemoveMarkers, RemoveOwn
-from runbooks.survey import KeyHistory
+from runbooks.survey import KeyHistory, ObjectVersion
 
 CHUNK = 1_000
+_LISTED = tuple(one.name for one in fields(ObjectVersion))
 Made = dict[int, str | None]
 """The version id of what we made; None where the server did not tell, or where nothing is made."""
 
@@ -94,6 +96,9 @@ def _copy(
     if not isinstance(action, CopyVersion):
         raise TypeError(f"{action.op} is not a copy")
     source = next(version for version in before[action.key].versions if version.version_id == action.source_version_id)
+    if action.carries is not None and source.etag == action.source_etag:
+        # Asked when the plan was made, and a version stays what it is; what a listing tells is of now.
+        source = Planned(**{name: getattr(source, name) for name in _LISTED}, carries=action.carries)
     over = None if action.requires.is_marker else action.requires.etag
     try:
         with workers.request():

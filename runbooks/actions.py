@@ -42,13 +42,15 @@ class Carried:
     """What a copy must carry over, as the storage told it of the source when the plan was made; null where it told nothing.
 
     ``checksum``: algorithm, kind and value. ``encryption``: algorithm and key. ``tags``: how many. ``acl``: whether objects in that
-    bucket have ACLs of their own, which a copy resets unless it is told them.
+    bucket have ACLs of their own, which a copy resets unless it is told them. ``bucket_key``: of KMS; ``redirect``: of a website.
     """
 
     checksum: str | None = None
     encryption: str | None = None
     tags: int | None = None
     acl: bool | None = None
+    bucket_key: bool = False
+    redirect: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ whether a request had its effect raises ``StorageUnreachable``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from lineage.timestamps import render
+from runbooks.actions import Carried
 from runbooks.guarantees import Guarantees
 from runbooks.survey import BucketState, KeyHistory, ObjectVersion
 
@@ -88,6 +89,13 @@ class Described:
         if self.legal_hold:
             return "it is under legal hold"
         return f"Object Lock retains it until {render(self.retain_until)} ({self.retention})" if now < self.retain_until else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned(ObjectVersion):
+    """A version as a listing shows it now, with what the plan knows it to carry, so that it need not be described again."""
+
+    carries: Carried = field(default_factory=Carried)
 
 
 @dataclass(frozen=True, slots=True)

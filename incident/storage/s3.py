@@ -9,7 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from incident.errors import ObjectMissing, PreconditionFailed, StorageError, StorageUnreachable
-from incident.storage.port import Marked, Removed, Told
+from incident.storage.port import Described, Marked, Planned, Removed, Told
+from incident.storage.s3_carry import recalled
 from incident.storage.s3_client import CONNECTIONS, translated, unthrottled
 from incident.storage.s3_codes import MISSING, batch_error
 from incident.storage.s3_copies import S3Copier
@@ -31,7 +32,7 @@ class S3Store(S3Copier):
         return probe(self, state, prefix, asked)
 
     def copy_version(self, source: ObjectVersion, bucket: str, *, over: str | None, told: Told | None = None) -> str:
-        found = self.describe(bucket, source.key, source.version_id)
+        found = self._known(source, bucket) or self.describe(bucket, source.key, source.version_id)
         if found.etag != source.etag:
             raise PreconditionFailed(f"s3://{bucket}/{source.key} is no longer what it was; nothing was changed", "plan again")
         made = self.copy_object(found, bucket, source.key, over=over, told=told)
@@ -41,6 +42,10 @@ class S3Store(S3Copier):
             self.remove_version(bucket, source.key, made.version_id)
             raise StorageError(f"{made.differs}; the copy of s3://{bucket}/{source.key} was taken back", "run it again")
         return made.version_id
+
+    def _known(self, source: ObjectVersion, bucket: str) -> Described | None:
+        """What need not be asked again. A copy in parts must be told everything of its source, so that this asks."""
+        return recalled(source, bucket) if isinstance(source, Planned) and source.size <= self._largest else None
 
     def put_markers(self, bucket: str, etags: Mapping[str, str]) -> Sequence[Marked]:
         together = {key: etag for key, etag in etags.items() if not _ALONE.search(key)}

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from incident.errors import StorageError
-from incident.storage.port import Checksum, Described, Made
+from incident.storage.port import Checksum, Described, Encryption, Made, Planned
 from runbooks.facts import ARCHIVED
 
 WHOLE = frozenset({"CRC32", "CRC32C", "CRC64NVME"})
@@ -40,6 +40,37 @@ def kept(source: Described) -> dict[str, Any]:
     if source.encryption.algorithm.startswith("aws:kms"):
         said["BucketKeyEnabled"] = source.encryption.bucket_key
     return said
+
+
+def recalled(source: Planned, bucket: str) -> Described | None:
+    """The version in full, from what a plan knows and a listing told now; None where that does not suffice.
+
+    Under its id a version never changes but for its storage class, which the listing tells, and its tags and ACL, which are not
+    taken from here. A null version may have been written anew under the same id; an archived one must be looked at.
+    """
+    if source.version_id == "null" or source.storage_class in ARCHIVED:
+        return None
+    known = source.carries
+    checksum = Checksum(*_three(known.checksum)) if known.checksum else None
+    algorithm, _, key_id = (known.encryption or "").partition(" ")
+    return Described(
+        bucket,
+        source.key,
+        source.version_id,
+        source.etag,
+        source.size,
+        source.last_modified,
+        source.storage_class,
+        checksum=checksum,
+        encryption=Encryption(algorithm, key_id, known.bucket_key),
+        headers=(("WebsiteRedirectLocation", known.redirect),) if known.redirect else (),
+        tags=known.tags,
+    )
+
+
+def _three(text: str) -> tuple[str, str, str]:
+    algorithm, kind, value = text.split(" ", 2)
+    return algorithm, value, kind
 
 
 def redirect(source: Described) -> dict[str, Any]:

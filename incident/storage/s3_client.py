@@ -19,6 +19,7 @@ from incident.errors import ConfigError, CredentialsMissing, IncidentError, Stor
 from incident.storage.batch_delete import Answer, Named, is_result, read_result, written
 from incident.storage.listing import read_page
 from incident.storage.s3_codes import THROTTLED, client_error
+from incident.storage.s3_short_way import ShortWay, short_way
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -58,6 +59,14 @@ class S3Connection:
         client.meta.events.register("before-call.s3.DeleteObjects", self._write_batch)
         _read_ourselves(client, {"DeleteObjects": _read_batch})
         return client
+
+    @cached_property
+    def _short_reads(self) -> ShortWay | None:
+        return short_way(self._reads, pays=self._pays)
+
+    @cached_property
+    def _short_effects(self) -> ShortWay | None:
+        return short_way(self._effects, pays=self._pays)
 
     def _delete_batch(self, bucket: str, objects: Sequence[Named]) -> Answer:
         """DeleteObjects in verbose mode, each key answered. Raises botocore's errors."""

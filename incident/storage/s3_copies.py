@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from incident.errors import CredentialsMissing, StorageError
+from incident.errors import CredentialsMissing, StorageError, StorageUnreachable
 from incident.storage import s3_carry as carry
 from incident.storage.port import Described, Made, Told, Upload
 from incident.storage.s3_bucket import NONE, acls
@@ -57,26 +57,32 @@ class S3Copier(S3Reader):
         acl = self._grants(source, bucket)
         if source.size > self._largest:
             return self._copy_in_parts(source, bucket, key, over=over, told=told, acl=acl)
+        said: dict[str, Any] = {
+            "CopySource": _source(source),
+            "CopySourceIfMatch": source.etag,
+            "MetadataDirective": "COPY",
+            "TaggingDirective": "COPY",
+            **carry.kept(source),
+            **carry.redirect(source),
+            **acl,
+            **_condition(over),
+        }
         with translated(f"s3://{bucket}/{key}"):
-            answer = unthrottled(
-                lambda: self._effects.copy_object(
-                    Bucket=bucket,
-                    Key=key,
-                    CopySource=_source(source),
-                    CopySourceIfMatch=source.etag,
-                    MetadataDirective="COPY",
-                    TaggingDirective="COPY",
-                    **carry.kept(source),
-                    **carry.redirect(source),
-                    **acl,
-                    **_condition(over),
-                )
-            )
-        result = answer["CopyObjectResult"]
+            answer = unthrottled(lambda: self._send_copy(bucket, key, said))
+        if (result := answer.get("CopyObjectResult")) is None:
+            raise StorageUnreachable(f"the storage does not say what it made of s3://{bucket}/{key}", "run it again")
         made = Made(_version(answer), result.get("ETag", ""), source.size, checksum_of(result))
         if carry.proven(source, made, answer.get("ServerSideEncryption")):
             return made
         return self._compared(source, bucket, key, made)
+
+    def _send_copy(self, bucket: str, key: str, said: dict[str, Any]) -> Any:
+        if (short := self._short_effects) is None:
+            return self._effects.copy_object(Bucket=bucket, Key=key, **said)
+        if (answer := short.send("CopyObject", bucket, key, said)) is not None:
+            return answer
+        with short.example(bucket, key):
+            return self._effects.copy_object(Bucket=bucket, Key=key, **said)
 
     def put_object(self, bucket: str, key: str, data: bytes, *, over: str | None, like: Described | None = None) -> Made:
         said: dict[str, Any] = {}

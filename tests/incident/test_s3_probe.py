@@ -55,6 +55,7 @@ def altered(endpoint: str, change: Callable[[str, dict[str, Any]], None]) -> S3S
     store = S3Store(endpoint)
     store.__dict__["_reads"] = plain(endpoint)._reads
     store.__dict__["_effects"] = Proxy(plain(endpoint)._effects, change)
+    store.__dict__["_short_effects"] = None  # so that every request comes by here
     store._batch = plain(endpoint)._batch
     return store
 
