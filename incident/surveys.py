@@ -82,9 +82,11 @@ class Surveyor:
             return Refusal(str(cell), f"{error.message}; {error.hint}", "no-mapping")
         try:
             if target.bucket not in self._states:
+                state = reader.state(target.bucket)
                 if self.assure is not None:
                     self.assure(target.bucket, target.prefix)
-                state = self._states[target.bucket] = reader.state(target.bucket)
+                    state = reader.state(target.bucket, brief=True)  # with what its server honours
+                self._states[target.bucket] = state
                 if self.clock is not None and (off := state.off(self.clock(), self.declarations.skew)):
                     self.warnings.append(off)
                 if target.bucket != LOCAL:

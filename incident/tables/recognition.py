@@ -7,7 +7,7 @@ a configuration says about the dataset: a file of a table that goes alone leaves
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -21,9 +21,12 @@ _SIGNS = (
     ".hoodie/",
     "_lakefs/",
     "metadata/",  # 00000-….metadata.json comes first of its names
+)
+_FURTHER = (
     "metadata/snap-",  # Iceberg's lists of manifests: every table with rows has one
     "metadata/v",  # v1.metadata.json, version-hint.text
 )
+"""Asked only where there is more in ``metadata/`` than was read of it."""
 _NAMES = 1_000
 """How many names are read of a folder that may be anybody's: a page, which the signs are at the beginning of."""
 _AT_ONCE = 8
@@ -41,25 +44,39 @@ class TableRoots:
 
         ``root``: the dataset's; above it a listing may be forbidden, which is said and is no proof of anything.
         """
-        return next((form for folder in _upwards(prefix, root) if (form := self._form(reader, bucket, folder, root))), None)
+        folders = list(_upwards(prefix, root))
+        unknown = [folder for folder in folders if (bucket, folder) not in self._known]
+        if unknown:
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                asked = {folder: pool.submit(_signs, reader, bucket, folder) for folder in unknown}
+            for folder, answer in asked.items():
+                self._known[bucket, folder] = self._form(bucket, folder, root, answer)
+        return next((form for folder in folders if (form := self._known[bucket, folder])), None)
 
-    def _form(self, reader: ObjectReader, bucket: str, folder: str, root: str) -> str | None:
-        if (bucket, folder) not in self._known:
-            try:
-                self._known[bucket, folder] = _signs(reader, bucket, folder)
-            except CredentialsMissing:
-                if folder.startswith(root):
-                    raise
-                self._known[bucket, folder] = None
-                place = Target(bucket, folder).url
-                self.warnings.append(f"whether a table begins at {place} is not known: its listing is forbidden")
-        return self._known[bucket, folder]
+    def _form(self, bucket: str, folder: str, root: str, answer: Future[str | None]) -> str | None:
+        try:
+            return answer.result()
+        except CredentialsMissing:
+            if folder.startswith(root):
+                raise
+            place = Target(bucket, folder).url
+            self.warnings.append(f"whether a table begins at {place} is not known: its listing is forbidden")
+            return None
 
 
 def _signs(reader: ObjectReader, bucket: str, folder: str) -> str | None:
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = pool.map(lambda sign: table_format(islice(reader.list_keys(bucket, folder + sign), _NAMES)), _SIGNS)
-        return next((form for form in found if form is not None), None)
+    with ThreadPoolExecutor(len(_SIGNS)) as pool:
+        found = dict(zip(_SIGNS, pool.map(lambda sign: _names(reader, bucket, folder + sign), _SIGNS), strict=True))
+    if (form := next((form for form, _ in found.values() if form is not None), None)) is not None:
+        return form
+    further = _FURTHER if found["metadata/"][1] == _NAMES else ()
+    return next((form for sign in further if (form := _names(reader, bucket, folder + sign)[0]) is not None), None)
+
+
+def _names(reader: ObjectReader, bucket: str, prefix: str) -> tuple[str | None, int]:
+    """The format that a page of names betrays, and how many were read."""
+    names = list(islice(reader.list_keys(bucket, prefix), _NAMES))
+    return table_format(names), len(names)
 
 
 def _upwards(prefix: str, root: str) -> Iterator[str]:

@@ -106,7 +106,18 @@ def test_each_folder_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     roots = TableRoots()
     for day in range(50):
         assert roots.above(store, BUCKET, f"clean/orders/dt={day}/", "clean/orders/") is None
-    assert len(asked) == len(set(asked)) == 3 * 6
+    assert len(asked) == len(set(asked)) == 3 * 4
+
+
+@pytest.mark.parametrize("sign", ["metadata/snap-1-1-7a0d9a2e.avro", "metadata/v3.metadata.json", "metadata/version-hint.text"])
+def test_a_table_is_recognised_behind_more_names_than_are_read(sign: str) -> None:
+    store = MemoryStore()
+    store.create(BUCKET)
+    for number in range(1_000):
+        store.put(BUCKET, f"clean/metadata/{number:04}.avro", b"")
+    assert TableRoots().above(store, BUCKET, "clean/orders/dt=1/", "clean/orders/") is None
+    store.put(BUCKET, f"clean/{sign}", b"{}")
+    assert TableRoots().above(store, BUCKET, "clean/orders/dt=1/", "clean/orders/") == "iceberg"
 
 
 def test_what_may_not_be_listed_above_a_dataset_is_said_and_at_it_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
