@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from incident.context import Context
 from incident.errors import UsageError
-from lineage.errors import IndexUnreadable, SourceUnreadable
+from lineage.errors import IndexBusy, SourceUnreadable
 
 if TYPE_CHECKING:
     from lineage.index.files import Files
@@ -64,7 +64,8 @@ def named_index(sources: Sequence[str]) -> str | None:
 def open_index(context: Context, sources: Sequence[str], remote: StampedRemote) -> Index | None:
     """The index that answers for these sources, brought up to them; None where they are read themselves.
 
-    Raises IndexUnreadable, for an index that was named.
+    Raises IndexUnreadable for one that is damaged: it may know of files that were rotated away, and without it an answer would be
+    smaller and look whole.
     """
     from lineage.index.reader import Index
     from lineage.index.update import can_index, update
@@ -80,7 +81,7 @@ def open_index(context: Context, sources: Sequence[str], remote: StampedRemote) 
         with context.progress("lineage") as progress:
             update(files, sources, remote=remote, progress=lambda _: progress.advance(1))
         return Index.open(files)
-    except (IndexUnreadable, OSError) as error:  # the sources tell the same, only slower
+    except (IndexBusy, OSError) as error:
         context.say(f"The event index is not used: {getattr(error, 'message', error)}")
         return None
 

@@ -173,3 +173,17 @@ def test_whoever_else_is_writing_is_not_disturbed(ask: Answer, folder: Path, tmp
         refused = ask("lineage", "ingest", code=2)
         assert "another ingest is writing" in refused["problems"][0]["message"]
         assert len(ask(*BLAST)["attempts"]) == len(plain["attempts"]) + 2  # read from the sources meanwhile
+
+
+def test_a_damaged_index_is_never_answered_around(ask: Answer, folder: Path, tmp_path: Path) -> None:
+    """It knows of files that are gone: what the sources still tell would be a smaller radius that looks whole."""
+    (folder / "b.ndjson").write_text(events(*day(3)))
+    ask("lineage", "ingest")
+    (folder / "b.ndjson").unlink()
+    whole = ask(*BLAST)
+    assert any(cell["partition"] == "*" or "03" in cell["partition"] for cell in whole["cells"])
+    for generation in tmp_path.glob("home-index/*/generations/*.json"):
+        generation.write_text("{")
+    told = ask(*BLAST, code=2)["problems"][0]
+    assert "damaged" in told["message"]
+    assert "lineage ingest" in told["hint"]
