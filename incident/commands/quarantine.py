@@ -133,6 +133,7 @@ def _row(folder: IncidentFolder, kept: Kept) -> dict[str, Any]:
 
 
 def _screen(rows: list[tuple[IncidentFolder, Kept]]) -> RenderableType:
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
@@ -143,6 +144,7 @@ def _screen(rows: list[tuple[IncidentFolder, Kept]]) -> RenderableType:
         table.add_column(name, overflow="fold", justify="right" if name in {"objects", "size"} else "left")
     for folder, kept in rows:
         needed = "its incident is open" if folder.is_open else "no"
-        since = (render(kept.since) or "").partition(".")[0]
+        since = (render(kept.since) or "").partition(".")[0].rstrip("Z") + "Z"
         table.add_row(printable(kept.source), str(kept.objects), render_size(kept.bytes), since, kept.plan_id, needed)
-    return table
+    places = dict.fromkeys(kept.to for _, kept in rows)
+    return Group(table, Text("\nThe copies lie in:"), *(Text(printable(f"  {place}"), overflow="fold") for place in places))
