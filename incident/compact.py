@@ -47,6 +47,22 @@ class Numbers(MutableMapping[int, int]):
             if index >= len(self._kept) or self._kept[index] == _ABSENT:
                 self[index] = value
 
+    def put(self, indices: Iterable[int], value: int) -> None:
+        """One value for each of these, whatever they had."""
+        for index in indices:
+            self[index] = value
+
+    def drop(self, indices: Iterable[int]) -> None:
+        """Away with these, as far as they are there."""
+        kept, size, gone = self._kept, len(self._kept), 0
+        if not self._count:
+            return
+        for index in indices:
+            if 0 <= index < size and kept[index] != _ABSENT:
+                kept[index] = _ABSENT
+                gone += 1
+        self._count -= gone
+
     def discard(self, index: int) -> None:
         """Away with it, if it is there."""
         if index in self:

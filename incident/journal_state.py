@@ -62,6 +62,23 @@ class Outcomes(MutableMapping[int, Outcome]):
         else:
             self._notes.discard(index)
 
+    def done(self, indices: Sequence[int], made: Mapping[int, str]) -> None:
+        """These are done, with the versions that they made where they made some."""
+        if not indices:
+            return
+        if (lacking := max(indices) + 1 - len(self._statuses)) > 0:
+            self._statuses.extend(bytes(lacking))
+        status = _STATUSES.index("done") + 1
+        for index in indices:
+            self._counts[self._statuses[index]] -= 1
+            self._statuses[index] = status
+            if (version_id := made.get(index)) is not None:
+                self._versions[index] = version_id
+            else:
+                self._versions.discard(index)
+        self._counts[status] += len(indices)
+        self._notes.drop(indices)
+
     def __delitem__(self, index: int) -> None:
         if index not in self:
             raise KeyError(index)
@@ -179,8 +196,7 @@ class JournalState:
             case "upload" | "job":
                 self._under_way(record)
             case "outcome":
-                for index in spread(record.get("done", ())):
-                    self._settle(index, Outcome("done", self.made.get(index)), at)
+                self._done(list(spread(record.get("done", ()))), at)
                 for text, (status, version_id, note) in record["results"].items():
                     self._settle(int(text), Outcome(status, version_id, note), at)
             case "strays":
@@ -194,6 +210,17 @@ class JournalState:
             self.uploads.setdefault(int(record["action"]), {})[str(record["id"])] = str(record["etag"])
         else:
             self.jobs[int(record["part"])] = {name: str(record[name]) for name in ("id", "account", "bucket", "report", "ended")}
+
+    def _done(self, indices: Sequence[int], at: int) -> None:
+        """As ``_settle``, for most of a chunk at once."""
+        self.outcomes.done(indices, self.made)
+        self.settled_at.put(indices, at)
+        self.doubtful.drop(indices)
+        self.since.drop(indices)
+        for kept in (self.made, self.before, self.uploads):
+            if kept:
+                for index in indices:
+                    kept.pop(index, None)
 
     def _settle(self, index: int, outcome: Outcome, at: int) -> None:
         self.outcomes[index] = outcome

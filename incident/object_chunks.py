@@ -103,7 +103,7 @@ class Cells:
         keys = [action.key for action in held.values()]
         if sweep is None or marks_completion(keys[0]):
             return None
-        if not keys[0].startswith(sweep.prefix) or any(one.encode() >= two.encode() for one, two in pairwise([after or "", *keys])):
+        if not keys[0].startswith(sweep.prefix) or any(one >= two for one, two in pairwise([after or "", *keys])):
             sweep.seen(sweep.span((), after, to_end=False), whole=False)  # not in the order of their keys
             return None
         return sweep.span(keys, after, to_end=to_end)

@@ -142,10 +142,10 @@ def look(store: ObjectStore, bucket: str, keys: Sequence[str], workers: Workers,
     ``span``: list its whole part of a cell, and tell it of all other keys there.
     """
     wanted = set(keys)
-    first, last = min(keys, key=_order), max(keys, key=_order)
+    first, last = min(keys), max(keys)  # the order of the bytes of UTF-8 is that of the code points
     if span is not None:
         prefix, after, to_end = span.sweep.prefix, span.after, span.to_end
-        last = max(span.keys, key=_order)
+        last = max(span.keys)
     else:
         prefix, to_end = _common_prefix(first, last), False
         # From the first on, which is then asked for by itself: a marker that is a key means the same to every server.
@@ -154,7 +154,7 @@ def look(store: ObjectStore, bucket: str, keys: Sequence[str], workers: Workers,
     left = len(wanted - {after})
     whole, others = True, 0
     for history in store.histories(bucket, prefix, after):
-        if not to_end and history.key.encode() > last.encode():
+        if not to_end and history.key > last:
             break
         if history.key in wanted and history.key != after:
             found[history.key] = history
@@ -174,10 +174,6 @@ def look(store: ObjectStore, bucket: str, keys: Sequence[str], workers: Workers,
     if span is not None:
         span.sweep.seen(span, whole=whole)
     return found
-
-
-def _order(key: str) -> bytes:
-    return key.encode()
 
 
 def _common_prefix(first: str, last: str) -> str:

@@ -103,3 +103,29 @@ def test_a_journal_of_very_many_actions_takes_some_ten_megabytes() -> None:
         tracemalloc.stop()
     assert state.finished(count)
     assert used < 100 * count
+
+
+@given(st.lists(st.tuples(st.sets(st.integers(0, 12)), st.sampled_from(["done", "one by one", "drifted", "unknown", "intent"]))))
+def test_settling_many_at_once_is_settling_each(steps: list[tuple[set[int], str]]) -> None:
+    at_once, one_by_one = JournalState(), JournalState()
+    for number, (indices, how) in enumerate(steps):
+        said: dict[str, Any] = {"at": "2026-11-20T00:00:00Z", "type": "outcome", "results": {}}
+        if how == "intent":
+            for state in (at_once, one_by_one):
+                state.read({**said, "type": "intent", "actions": ranges(indices), "since": "2026-11-19T00:00:00Z"})
+                state.read({**said, "type": "made", "versions": {str(one): f"v{number}-{one}" for one in indices if one % 3}})
+            continue
+        if how != "done":
+            results = {str(one): [how, "v" if one % 2 else None, "a note"] for one in indices}
+            if how == "one by one":
+                results = {str(one): ["done", at_once.made.get(one), ""] for one in indices}
+            at_once.read({**said, "results": results})
+            one_by_one.read({**said, "results": results})
+            continue
+        made = {str(one): ["done", one_by_one.made.get(one), ""] for one in indices}
+        at_once.read({**said, "done": ranges(indices)})
+        one_by_one.read({**said, "results": made})
+    assert repr(at_once) == repr(one_by_one)
+    assert len(at_once.outcomes) == len(one_by_one.outcomes) == len(list(at_once.outcomes))
+    assert at_once.count("done") == one_by_one.count("done")
+    assert len(at_once.doubtful) == len(one_by_one.doubtful) == len(list(at_once.doubtful))

@@ -37,7 +37,8 @@ def test_a_journal_says_what_was_intended_and_what_came_of_it(tmp_path: Path) ->
 
 def test_nothing_is_there_before_it_began(tmp_path: Path) -> None:
     state = read_journal(tmp_path, PLAN)
-    assert (state.begun, state.outcomes) == (None, {})
+    assert state.begun is None
+    assert not state.outcomes
 
 
 def test_a_torn_last_line_counts_as_never_written(tmp_path: Path) -> None:

@@ -12,11 +12,12 @@ import pytest
 
 from incident.errors import IncidentError, StorageUnreachable
 from incident.executor import interrupted, resume
+from incident.object_actions import KINDS
 from incident.storage.memory import MemoryStore
 from incident.storage.port import Described, Made, Marked, Removed, Told, Upload
 from runbooks.consents import Consents
 from runbooks.guarantees import Guarantees
-from runbooks.plan import Plan, RunJob
+from runbooks.plan import Plan
 from runbooks.survey import BucketState, KeyHistory, ObjectVersion
 from tests.recovery_world import BUCKET, MS, Crash, World, cell, reached
 
@@ -182,7 +183,7 @@ def test_nothing_written_after_the_plan_is_lost_or_hidden(tmp_path: Path, kind: 
         busy.writers()
         assert through(world, plan, busy), (kind, seed)
         now = world.listing()
-        removed = {action.requires.version_id for action in plan.actions if not isinstance(action, RunJob)}
+        removed = {action.requires.version_id for action in plan.actions if isinstance(action, KINDS)}
         for key, made in busy.written.items():
             assert now[key][0].version_id == made, (kind, seed, key, "hidden")
         left = objects(world.store)
