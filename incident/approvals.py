@@ -6,7 +6,7 @@ consent to nothing else. A name is taken on trust, as everywhere here (``INCIDEN
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from incident.errors import InputNeeded
@@ -29,7 +29,7 @@ def approvers(records: Iterable[Told], plan_id: str) -> list[str]:
     return _names(records, plan_id, (KIND,))
 
 
-def require(records: Iterable[Told], plan_id: str, needed: int, actor: Mapping[str, Any]) -> None:
+def require(records: Sequence[Told], plan_id: str, needed: int, actor: Mapping[str, Any]) -> None:
     """Raises InputNeeded until ``needed`` people other than ``actor``, who is about to act, have consented to this plan.
 
     Whoever began an apply consented to it by doing so: an approver may finish what somebody else began, and still two have agreed.
@@ -40,7 +40,8 @@ def require(records: Iterable[Told], plan_id: str, needed: int, actor: Mapping[s
     others = [name for name in _names(records, plan_id, (KIND, "apply-started")) if _person(name) != _person(me)]
     if len(others) >= needed:
         return
-    so_far = f"so far by {', '.join(others)}" if others else "there is none yet"
+    own = any(_person(name) == _person(me) for name in approvers(records, plan_id))
+    so_far = f"so far by {', '.join(others)}" if others else f"that of {me} does not count" if own else "there is none yet"
     raise InputNeeded(
         f"{plan_id} needs {plural(needed, 'approval')} by others than {me or 'whoever applies it'}; {so_far}",
         f"incident approve {plan_id}; by someone who is not {me or 'the executor'}",

@@ -39,6 +39,11 @@ class Applied:
     def incomplete(self) -> bool:
         return bool(self.failed or self.unknown)
 
+    @property
+    def vain(self) -> bool:
+        """Whether everything it was to act on had changed, so that it did nothing."""
+        return not self.done and bool(self.drifted)
+
 
 @dataclass(frozen=True, slots=True)
 class Milestone:
@@ -58,7 +63,8 @@ def applies(records: Sequence[Record]) -> tuple[Applied, ...]:
     }
     taken_back: set[str] = set()
     for plan_id, one in reversed(told.items()):  # an undo that was itself taken back takes nothing back
-        whole = not (_count(one.evidence, "failed") or _count(one.evidence, "unknown"))
+        nothing = not _count(one.evidence, "done") and _count(one.evidence, "drifted")
+        whole = not (_count(one.evidence, "failed") or _count(one.evidence, "unknown") or nothing)
         if one.evidence.get("target") and whole and plan_id not in taken_back:
             taken_back.add(str(one.evidence["target"]))
     return tuple(
@@ -86,7 +92,7 @@ def milestones(records: Sequence[Record], radius: dict[str, Any] | None) -> tupl
     """The incident's moments in their usual order. ``radius`` is the latest revision."""
     plans = applies(records)
     phases = {
-        name: max((one.at for one in plans if one.phase == phase and not one.undone and not one.incomplete), default=None)
+        name: max((one.at for one in plans if one.phase == phase and not (one.undone or one.incomplete or one.vain)), default=None)
         for phase, name in PHASES.items()
     }
     declared = _last(records, "declared")

@@ -28,13 +28,13 @@ def listed(context: Context) -> Report:
     setting = context.config.policy.quarantine
     rows = [(folder, kept) for folder in _folders(context) for kept in holdings(folder)]
     data = [_row(folder, kept) for folder, kept in rows]
-    closed = any(not folder.is_open for folder, _ in rows)
+    closed = any(not _needed(folder) for folder, _ in rows)
     following = [f"incident quarantine expire --{ALL_CLOSED}"] if closed else ["incident status"] if rows else []
     return Report({"quarantine": data, "setting": setting}, lambda: _screen(rows), next=following)
 
 
 def expire(context: Context, plan_id: str | None, all_closed: bool, confirm: str | None) -> Report:
-    """The copies of one plan, or of all plans of closed incidents, removed for good.
+    """The copies of one plan, or of all plans of incidents that were closed verified, removed for good.
 
     Raises UsageError for a plan of an incident that is open (its undo needs them), InputNeeded where nobody confirmed.
     """
@@ -101,7 +101,7 @@ def _folders(context: Context) -> list[IncidentFolder]:
 
 
 def _closed(context: Context) -> list[tuple[IncidentFolder, str]]:
-    closed = [folder for folder in _folders(context) if not folder.is_open]
+    closed = [folder for folder in _folders(context) if not _needed(folder)]
     return [(folder, name) for folder in closed for name in dict.fromkeys(one.plan_id for one in holdings(folder))]
 
 
@@ -118,6 +118,17 @@ def _of_plan(context: Context, plan_id: str) -> IncidentFolder:
     return found[0]
 
 
+def _needed(folder: IncidentFolder) -> str:
+    """Why the copies of an incident may be the last of their bytes; empty where they are not.
+
+    Nobody saw that an incident that was closed without verification made its data again: its copies go only by their plan's name.
+    """
+    if folder.is_open:
+        return "its incident is open"
+    closed = folder.timeline.last("closed")
+    return "" if closed is not None and closed.evidence.get("verified") else "perhaps: closed unverified"
+
+
 def _row(folder: IncidentFolder, kept: Kept) -> dict[str, Any]:
     return {
         "incident": folder.id,
@@ -128,7 +139,7 @@ def _row(folder: IncidentFolder, kept: Kept) -> dict[str, Any]:
         "objects": kept.objects,
         "bytes": kept.bytes,
         "since": render(kept.since),
-        "needed": folder.is_open,
+        "needed": bool(_needed(folder)),
     }
 
 
@@ -143,7 +154,7 @@ def _screen(rows: list[tuple[IncidentFolder, Kept]]) -> RenderableType:
     for name in ("from", "objects", "size", "since", "plan", "needed"):
         table.add_column(name, overflow="fold", justify="right" if name in {"objects", "size"} else "left")
     for folder, kept in rows:
-        needed = "its incident is open" if folder.is_open else "no"
+        needed = _needed(folder) or "no"
         since = (render(kept.since) or "").partition(".")[0].rstrip("Z") + "Z"
         table.add_row(printable(kept.source), str(kept.objects), render_size(kept.bytes), since, kept.plan_id, needed)
     places = dict.fromkeys(kept.to for _, kept in rows)

@@ -217,6 +217,8 @@ def _shown(context: Context, folder: IncidentFolder, plan: Plan, consents: Conse
     report = show_plan(folder, plan, consents, context.now(), command, detailed=options.detailed_exitcode)
     if not report.next:
         report.next = [_FOLLOWING[plan.phase]]
+    elif report.data.get("saved") and context.config.policy.approvals:
+        report.next.insert(0, f"incident approve {plan.id}")
     return report
 
 

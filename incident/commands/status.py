@@ -56,7 +56,7 @@ def next_command(records: Sequence[Record], radius: dict[str, Any] | None, state
         return "incident resume"
     if not (radius or {}).get("cells"):
         return "incident scope --job NAMESPACE/NAME --nominal A..B"
-    done = {one.phase for one in applies(records) if not one.undone and not one.incomplete}
+    done = {one.phase for one in applies(records) if not (one.undone or one.incomplete or one.vain)}
     kinds = {one.kind for one in records}
     serving = any(cell["serving"] and cell["state"] != "CLEANED" for cell in (radius or {})["cells"])
     if serving and not done & {"revert", "purge"}:
@@ -121,13 +121,19 @@ def _moments(moments: Sequence[Milestone]) -> list[str]:
     ]
 
 
+def _state(one: Applied) -> str:
+    if one.undone:
+        return "undone"
+    return "incomplete" if one.incomplete else "drifted" if one.vain else "applied"
+
+
 def _plans(folder: IncidentFolder, done: Sequence[Applied]) -> list[dict[str, Any]]:
     """Saved plans and what became of them."""
     outcomes = {one.plan_id: one for one in done}
     found = []
     for plan_id in dict.fromkeys([*folder.plans(), *outcomes]):
         one = outcomes.get(plan_id)
-        state = "planned" if one is None else "undone" if one.undone else "incomplete" if one.incomplete else "applied"
+        state = "planned" if one is None else _state(one)
         found.append(
             {
                 "id": plan_id,

@@ -75,6 +75,19 @@ def test_an_incident_is_recovered_undone_and_recovered_again(scene: tuple[PlainL
     assert incident.ok("timeline", "verify", "--incident", held[0]["incident"])
 
 
+def test_what_an_unverified_incident_set_aside_goes_only_by_its_plan_s_name(scene: tuple[PlainLake, Terminal]) -> None:
+    """Nobody saw that its data was made again: its copies may be the last of their bytes."""
+    lake, incident = scene
+    plan = incident.ok("purge", "--skip-refused")["plan"]["id"]
+    incident.ok("purge", "--apply", plan)
+    held = lake.kept()
+    incident.ok("close", "--unverified", "the team takes it from here")
+    assert all(one["needed"] for one in incident.ok("quarantine", "list")["quarantine"])
+    assert incident.ok("quarantine", "expire", "--all-closed", "--confirm", "all-closed")["removed"] == 0
+    assert lake.kept() == held
+    assert incident.ok("quarantine", "expire", plan, "--confirm", plan)["removed"] == len(held)
+
+
 DYING = """
 import os, sys
 from incident.aside_files import AsideFiles
