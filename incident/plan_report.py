@@ -15,7 +15,7 @@ from incident.sizes import render_size
 from lineage.timestamps import render
 from runbooks.actions import ACTIONS
 from runbooks.consents import Consents, blocking
-from runbooks.plan import Plan, SwapPointer, place_of
+from runbooks.plan import ChangeTable, Plan, SwapPointer, place_of
 from runbooks.pointers import shown, swaps_of
 
 if TYPE_CHECKING:
@@ -172,6 +172,8 @@ def _screen(plan: Plan, command: str, blocked: int) -> RenderableType:
         parts.append(Text(f"Nothing to {plan.phase}.", style="bold"))
     if swaps := swaps_of(plan):
         parts += [Text("\nPointers:", style="bold"), *(Text(printable(f"  {_swap(one)}")) for one in swaps)]
+    if tables := [action for _, action in plan.of(ChangeTable)]:
+        parts += [Text("\nTables:", style="bold"), *(Text(printable(f"  {_change(one)}")) for one in tables)]
     if plan.refused:
         heading = "Refused" if blocked else "Left out"
         parts += [Text(f"\n{heading}:", style="bold"), *(Text(printable(f"  {one.what}: {one.why}")) for one in plan.refused)]
@@ -186,6 +188,19 @@ def _screen(plan: Plan, command: str, blocked: int) -> RenderableType:
 
 def _swap(one: SwapPointer) -> str:
     return f"{one.pointer}: {shown(one.old)} → {shown(one.new)}{f' ({one.told})' if one.told else ''}"
+
+
+def _change(one: ChangeTable) -> str:
+    """What a commit does to a table, from which version and to which."""
+    now = f"at version {one.requires.version_id}" if one.requires.version_id else "without a version"
+    match one.change:
+        case "version":
+            what = f"all of the table goes to version {one.target}"
+        case "files" if one.target:
+            what = f"its files become those of version {one.target}"
+        case _:
+            what = "its files leave the table, in a version of their own"
+    return f"{one.cell} ({now}): {what}"
 
 
 def show_applied(folder: IncidentFolder, plan: Plan, applied: Applied, following: str) -> Report:
