@@ -61,7 +61,7 @@ class ObjectActions:
         plan: Plan,
         stores: Stores,
         clock: Callable[[], int],
-        workers: int = 24,
+        workers: int = 32,
         pause: Callable[[float], None] | None = None,
         recall: Recall | None = None,
     ) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,10 +12,10 @@ from incident.copy_facts import Describing, carried
 from incident.errors import KeyNeeded, StorageUnreachable
 from incident.kept_actions import ActionSpool
 from incident.storage.memory import MemoryStore
-from incident.storage.port import Checksum, Described, Encryption
+from incident.storage.port import Checksum, Described, Encryption, Planned
 from runbooks.actions import Carried
 from runbooks.plan import CopyVersion, Plan, PutMarker, Requirement
-from runbooks.survey import BucketState
+from runbooks.survey import BucketState, ObjectVersion
 from tests.recovery_world import BUCKET, MS, World, cell, reached
 
 KEY = "clean/orders/dt=1/"
@@ -60,6 +62,26 @@ def test_each_copy_says_what_it_carries_over_and_a_marker_nothing(world: World) 
     }
     assert [one.key[-3:] for _, one in plan.of(PutMarker)] == ["new"]
     assert not describing.warnings
+
+
+def test_who_copies_is_told_what_the_plan_knows_and_what_is_listed_now(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[ObjectVersion] = []
+    plan, _ = planned(world, "a", "secret")
+    plan = replace(plan, buckets=(world.store.state(BUCKET).terms,))
+    whole = MemoryStore.copy_version
+
+    def listening(self: MemoryStore, source: ObjectVersion, bucket: str, **more: Any) -> str:
+        told.append(source)
+        return whole(self, source, bucket, **more)
+
+    monkeypatch.setattr(MemoryStore, "copy_version", listening)
+    assert world.apply(plan).done == 3
+    known = {one.key[-1]: one for one in told}
+    found = known["a"]
+    assert isinstance(found, Planned)
+    assert found.carries.checksum == "CRC64NVME FULL_OBJECT abc="
+    assert found in [Planned(**asdict(one) | {"carries": found.carries}) for one in world.listing()[KEY + "a"]]
+    assert not isinstance(known["t"], Planned)
 
 
 def test_a_version_that_cannot_be_described_stays_and_is_told(world: World) -> None:

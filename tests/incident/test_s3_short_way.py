@@ -272,7 +272,8 @@ def test_what_a_plan_cannot_know_is_asked(store: S3Store, server: Server, change
 def test_what_a_plan_keeps_is_what_is_recalled() -> None:
     for encryption in (Encryption(), Encryption("AES256"), Encryption("aws:kms", "arn:aws:kms:eu:1:key/k", bucket_key=True)):
         for checksum in (None, Checksum("SHA256", "abc=-3", "COMPOSITE"), Checksum("CRC32", "x==")):
-            found = Described("bkt", "p/k", "v1", ETAG, 4, 0, "STANDARD_IA", checksum, encryption, tags=1)
+            headers = (("ContentType", "text/x"), ("WebsiteRedirectLocation", "/there"))
+            found = Described("bkt", "p/k", "v1", ETAG, 4, 0, "STANDARD_IA", checksum, encryption, headers, tags=1)
             again = recalled(Planned("p/k", "v1", ETAG, 4, 0, False, "STANDARD_IA", carried(found, None)), "bkt")
             assert again is not None
             assert (again.checksum, kept(again), redirect(again)) == (checksum, kept(found), redirect(found))
