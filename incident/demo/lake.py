@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import asdict
 from datetime import date, timedelta
@@ -103,4 +104,8 @@ def _day(text: str, parser: argparse.ArgumentParser) -> date:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # All is written. Taking pyarrow's threads down as an interpreter ends may abort a job that is done ("terminate called …").
+    os._exit(code)

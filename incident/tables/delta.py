@@ -161,6 +161,8 @@ class DeltaLakeTable:
             return self._table
         from deltalake import DeltaTable
 
+        if not 0 <= int(version) <= self._table.version():  # the library looks for all the versions between, for minutes
+            raise StorageError(f"{self._name} has no version {version}; it is at {self.version}", "plan again")
         try:
             return DeltaTable(self._name, version=int(version), storage_options=self._options)
         except Exception as error:
