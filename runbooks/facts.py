@@ -207,11 +207,6 @@ def asked(found: list[Refusal]) -> Refusal:
     return Refusal(found[0].what, f"{'; '.join(one.why for one in found)} (to go on: --include '{found[0].what}')", found[0].code)
 
 
-def marker_first(version: ObjectVersion) -> tuple[bool, bytes]:
-    """Completion markers go first and come back last, so that no reader takes half a partition for a whole one."""
-    return not marks_completion(version.key), version.key.encode()
-
-
 def marks_completion(key: str) -> bool:
-    """Whether readers take this object for the word that the others are all there."""
+    """Whether readers take this object for the word that the others are all there: it goes first and comes back last."""
     return key.endswith(COMPLETION)

@@ -6,7 +6,6 @@ duplicates are left out, which changes no answer.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from itertools import pairwise
 from operator import itemgetter
@@ -228,8 +227,3 @@ def events_of(row: Row, dimensions: Dimensions) -> list[Told]:
 def bounds(row: Row) -> tuple[int, int]:
     """Start and end, infinities included."""
     return BEFORE if row.start is None else row.start, AFTER if row.end is None else row.end
-
-
-def same_rows(old: Sequence[Row], new: Sequence[Row]) -> bool:
-    """Whether nothing was learnt."""
-    return sorted(old, key=itemgetter(2)) == list(new)

@@ -86,11 +86,6 @@ def news(base: Manifest, files: Sequence[SourceFile]) -> list[SourceFile]:
     return [one for one in files if (known := base.known.get(one.name)) is None or known.stamp != one.stamp]
 
 
-def is_fresh(base: Manifest, sources: Sequence[str], remote: StampedRemote | None) -> bool:
-    """Whether the index holds all that the sources say now."""
-    return not news(base, list(source_files(sources, Problems(), remote)))
-
-
 def update(
     files: Files,
     sources: Sequence[str],
