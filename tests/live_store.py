@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from incident.storage.memory import MemoryStore
-from incident.storage.port import Described, Made, Told
+from incident.storage.port import Current, Described, Made, Told
 from incident.storage.s3 import S3Store
 from lineage.timestamps import SECOND
 from runbooks.guarantees import Guarantees
@@ -89,8 +89,13 @@ class LiveStore:
     def remember(self, bucket: str, guarantees: Guarantees) -> None:
         self._store.remember(self._real(bucket), guarantees)
 
-    def histories(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[KeyHistory]:
-        return self._store.histories(self._real(bucket), prefix, after)
+    def histories(
+        self, bucket: str, prefix: str, after: str | None = None, upto: tuple[str, str] | None = None
+    ) -> Iterator[KeyHistory]:
+        return self._store.histories(self._real(bucket), prefix, after, upto)
+
+    def currents(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[Current]:
+        return self._store.currents(self._real(bucket), prefix, after)
 
     def history(self, bucket: str, key: str) -> KeyHistory | None:
         return self._store.history(self._real(bucket), key)

@@ -13,7 +13,7 @@ from incident.journal import read_journal
 from incident.object_actions import KINDS, ObjectActions
 from incident.plan_actions import PlanActions
 from incident.storage.memory import MemoryStore
-from incident.storage.port import Described, Made, Marked, ObjectStore, Removed, Told, Upload
+from incident.storage.port import Current, Described, Made, Marked, ObjectStore, Removed, Told, Upload
 from incident.surveys import Surveyor
 from lineage.attempts import Cell
 from lineage.blast_radius import BlastRadius, Reached, ReachedCell
@@ -192,8 +192,14 @@ class FailingStore:
     def remember(self, bucket: str, guarantees: Guarantees) -> None:
         self.inner.remember(bucket, guarantees)
 
-    def histories(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[KeyHistory]:
-        found: Iterator[KeyHistory] = self.fail.around(lambda: self.inner.histories(bucket, prefix, after), lambda: None)
+    def histories(
+        self, bucket: str, prefix: str, after: str | None = None, upto: tuple[str, str] | None = None
+    ) -> Iterator[KeyHistory]:
+        found: Iterator[KeyHistory] = self.fail.around(lambda: self.inner.histories(bucket, prefix, after, upto), lambda: None)
+        return found
+
+    def currents(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[Current]:
+        found: Iterator[Current] = self.fail.around(lambda: self.inner.currents(bucket, prefix, after), lambda: None)
         return found
 
     def history(self, bucket: str, key: str) -> KeyHistory | None:

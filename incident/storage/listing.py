@@ -1,4 +1,4 @@
-"""A page of ListObjectVersions, read in document order.
+"""Pages of ListObjectVersions, read in document order, and of ListObjectsV2.
 
 botocore hands out versions and delete markers as two lists and so loses how S3 interleaves them; "just before T" needs exactly
 that order, because several versions of a key may share one second. Reading the page with expat keeps it, at about a tenth of
@@ -7,7 +7,7 @@ botocore's cost.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby, pairwise
@@ -16,6 +16,7 @@ from typing import NamedTuple
 from urllib.parse import unquote_plus
 from xml.parsers import expat
 
+from incident.storage.port import Current
 from lineage.timestamps import parse
 from runbooks.survey import KeyHistory, ObjectVersion
 
@@ -37,6 +38,12 @@ class Page:
     next_key: str | None = None
     next_version: str | None = None
 
+    def reaches(self, upto: tuple[str, str]) -> bool:
+        """Whether this version of this key is here, or keys behind it are."""
+        key, version_id = upto
+        last = self.entries[-1].key if self.entries else ""
+        return last > key or any(one.key == key and one.version.version_id == version_id for one in reversed(self.entries))
+
     @property
     def interleaved(self) -> bool:
         """True when versions and markers certainly stand in one list: a server that groups them changes kind once a page."""
@@ -48,10 +55,47 @@ _LISTED = frozenset({"Version", "DeleteMarker"})
 
 def read_page(body: bytes) -> Page:
     """The page in a ListObjectVersions answer. Raises ValueError when it is not well-formed."""
-    page = Page()
+    try:
+        raw, top = _read(body, _LISTED)
+        # Only a server that says so has encoded its keys; decoding a plain "a+b" would rename it.
+        encoded = top.get("EncodingType") == "url"
+        return Page(
+            [_entry(name == "DeleteMarker", fields, encoded) for name, fields in raw],
+            truncated=top.get("IsTruncated") == "true",
+            next_key=decoded(top["NextKeyMarker"], encoded) if top.get("NextKeyMarker") else None,
+            next_version=top.get("NextVersionIdMarker") or None,
+        )
+    except (expat.ExpatError, KeyError) as error:
+        raise ValueError(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentPage:
+    """A page of current objects; ``next_token`` only where there are more."""
+
+    objects: list[Current]
+    next_token: str | None = None
+
+
+def read_current_page(body: bytes) -> CurrentPage:
+    """The page in a ListObjectsV2 answer. Raises ValueError when it is not well-formed."""
+    try:
+        raw, top = _read(body, frozenset({"Contents"}))
+        encoded = top.get("EncodingType") == "url"
+        found = [
+            Current(_key(fields, encoded), fields.get("ETag", ""), int(fields.get("Size") or 0), parse(fields["LastModified"]))
+            for _, fields in raw
+        ]
+    except (expat.ExpatError, KeyError) as error:
+        raise ValueError(str(error)) from error
+    return CurrentPage(found, top.get("NextContinuationToken") if top.get("IsTruncated") == "true" else None)
+
+
+def _read(body: bytes, listed: Collection[str]) -> tuple[list[tuple[str, dict[str, str]]], dict[str, str]]:
+    """The listed elements of a page in their order, each by its fields, and the page's own fields."""
     entry: dict[str, str] = {}
     top: dict[str, str] = {}
-    raw: list[tuple[bool, dict[str, str]]] = []
+    raw: list[tuple[str, dict[str, str]]] = []
     text: list[str] = []
     depth = 0
     names = _Local()
@@ -69,8 +113,8 @@ def read_page(body: bytes) -> Page:
             entry[names[name]] = text[0] if len(text) == 1 else "".join(text)
         elif depth == 1:
             local = names[name]
-            if local in _LISTED:
-                raw.append((local == "DeleteMarker", entry))
+            if local in listed:
+                raw.append((local, entry))
             else:
                 top[local] = "".join(text)
             entry = {}
@@ -81,17 +125,8 @@ def read_page(body: bytes) -> Page:
     parser.StartElementHandler = start
     parser.EndElementHandler = end
     parser.CharacterDataHandler = text.append
-    try:
-        parser.Parse(body, True)
-        # Only a server that says so has encoded its keys; decoding a plain "a+b" would rename it.
-        encoded = top.get("EncodingType") == "url"
-        page.truncated = top.get("IsTruncated") == "true"
-        page.next_key = _decoded(top["NextKeyMarker"], encoded) if top.get("NextKeyMarker") else None
-        page.next_version = top.get("NextVersionIdMarker") or None
-        page.entries = [_entry(marker, fields, encoded) for marker, fields in raw]
-    except (expat.ExpatError, KeyError) as error:
-        raise ValueError(str(error)) from error
-    return page
+    parser.Parse(body, True)
+    return raw, top
 
 
 class _Local(dict[str, str]):
@@ -102,7 +137,8 @@ class _Local(dict[str, str]):
         return found
 
 
-def _decoded(key: str, encoded: bool) -> str:
+def decoded(key: str, encoded: bool) -> str:
+    """A key as it is, out of a listing that may have encoded it."""
     if not encoded or ("%" not in key and "+" not in key):
         return key
     folder, slash, name = key.rpartition("/")
@@ -115,11 +151,16 @@ def _folder(folder: str) -> str:
     return unquote_plus(folder)
 
 
-def _entry(is_marker: bool, fields: dict[str, str], encoded: bool) -> Entry:
-    key = _decoded(fields["Key"], encoded)
+def _key(fields: dict[str, str], encoded: bool) -> str:
+    key = decoded(fields["Key"], encoded)
     if not encoded and "\n" in key:
         # Every kind of line break looks like this one once XML was read, so that it may be another key's name.
         raise ValueError(f"the server does not encode keys, and the name of {key!r} holds a line break")
+    return key
+
+
+def _entry(is_marker: bool, fields: dict[str, str], encoded: bool) -> Entry:
+    key = _key(fields, encoded)
     version = ObjectVersion(
         key,
         fields.get("VersionId") or "null",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from incident.errors import ObjectMissing, StorageError
-from incident.storage.port import Described
+from incident.storage.port import Current, Described
 from runbooks.guarantees import EVERYTHING
 from runbooks.survey import BucketState, KeyHistory, ObjectVersion
 
@@ -35,9 +35,11 @@ class LocalReader:
         del brief
         return BucketState(bucket, "Off", guarantees=EVERYTHING)
 
-    def histories(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[KeyHistory]:
+    def histories(
+        self, bucket: str, prefix: str, after: str | None = None, upto: tuple[str, str] | None = None
+    ) -> Iterator[KeyHistory]:
         """Each regular file, in the order of the keys' bytes. Raises Unfit for anything else than files and folders."""
-        del bucket
+        del bucket, upto
         folder, _, beginning = prefix.rpartition("/")
         _plain(folder)
         floor = (after or "").encode("utf-8", "surrogateescape")
@@ -46,6 +48,10 @@ class LocalReader:
                 version = _version(key)
                 if version is not None:
                     yield KeyHistory(key, (version,))
+
+    def currents(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[Current]:
+        for found in self.histories(bucket, prefix, after):
+            yield Current(found.key, found.top.etag, found.top.size, found.top.last_modified)
 
     def history(self, bucket: str, key: str) -> KeyHistory | None:
         del bucket

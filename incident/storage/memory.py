@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from incident.errors import BucketMissing, ObjectMissing, PreconditionFailed
-from incident.storage.port import Described, Made, Marked, Removed, Told, Upload
+from incident.storage.port import Current, Described, Made, Marked, Removed, Told, Upload
 from lineage.timestamps import SECOND
 from runbooks.facts import ARCHIVED
 from runbooks.guarantees import EVERYTHING, Guarantees
@@ -86,13 +86,25 @@ class MemoryStore:
             raise BucketMissing(f"there is no bucket {bucket}")
         return self.buckets[bucket]
 
-    def histories(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[KeyHistory]:
+    def histories(
+        self, bucket: str, prefix: str, after: str | None = None, upto: tuple[str, str] | None = None
+    ) -> Iterator[KeyHistory]:
         self.state(bucket)
         floor = (after or "").encode()
         keys = (key for place, key in self._versions if place == bucket and key.startswith(prefix))
         for key in sorted(keys, key=str.encode):
             if after is None or key.encode() > floor:
-                yield KeyHistory(key, tuple(self._versions[bucket, key]))
+                versions = tuple(self._versions[bucket, key])
+                if upto is not None and key == upto[0]:
+                    names = [one.version_id for one in versions]
+                    yield KeyHistory(key, versions[: names.index(upto[1]) + 1] if upto[1] in names else versions)
+                    return
+                yield KeyHistory(key, versions)
+
+    def currents(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[Current]:
+        for found in self.histories(bucket, prefix, after):
+            if (now := found.current) is not None:
+                yield Current(now.key, now.etag, now.size, now.last_modified)
 
     def history(self, bucket: str, key: str) -> KeyHistory | None:
         self.state(bucket)

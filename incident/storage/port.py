@@ -8,12 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from lineage.timestamps import render
 from runbooks.actions import Carried
 from runbooks.guarantees import Guarantees
 from runbooks.survey import BucketState, KeyHistory, ObjectVersion
+
+
+class Current(NamedTuple):
+    """What a plain read of a key gets, as a listing of current objects tells it. ``last_modified`` in ns UTC, as in a version."""
+
+    key: str
+    etag: str
+    size: int
+    last_modified: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +148,17 @@ class ObjectReader(Protocol):
         ``brief``: where that was asked before, ask for nothing but the versioning again.
         """
 
-    def histories(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[KeyHistory]:
+    def histories(
+        self, bucket: str, prefix: str, after: str | None = None, upto: tuple[str, str] | None = None
+    ) -> Iterator[KeyHistory]:
         """Every key under the prefix in the server's order, with all its versions newest first (a page may split a key).
 
-        ``after``: begin behind this key, which need not exist.
+        ``after``: begin behind this key, which need not exist. ``upto``: a key and one of its versions, behind which nothing is
+        wanted: the listing may end there, and then the last history may lack what is older.
         """
+
+    def currents(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[Current]:
+        """The current objects under a prefix in the server's order; ``after`` as in ``histories``."""
 
     def history(self, bucket: str, key: str) -> KeyHistory | None:
         """The versions of exactly this key, or None."""

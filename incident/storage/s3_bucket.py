@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Literal
+from xml.etree import ElementTree as ET
 
 from incident.errors import CredentialsMissing
 from incident.storage.s3_client import answered, translated
@@ -67,6 +68,20 @@ def versioning_of(client: S3Client, bucket: str) -> Mapping[str, Any]:
     """The answer about versioning and MFA delete, with the server's time."""
     with translated(f"s3://{bucket}"):
         return client.get_bucket_versioning(Bucket=bucket)
+
+
+def read_versioning(body: bytes, date: str | None) -> Mapping[str, Any]:
+    """An answer about versioning, as botocore tells it. Raises ValueError when it is none."""
+    try:
+        root = ET.fromstring(body)  # noqa: S314  # of the storage that we trust with the data
+    except ET.ParseError as error:
+        raise ValueError(str(error)) from error
+    if not root.tag.endswith("VersioningConfiguration"):
+        raise ValueError(root.tag)
+    fields = {one.tag.rpartition("}")[2]: one.text for one in root}
+    told = {"Status": fields.get("Status"), "MFADelete": fields.get("MfaDelete")}
+    found: dict[str, Any] = {name: value for name, value in told.items() if value}
+    return {**found, "ResponseMetadata": {"HTTPHeaders": {} if date is None else {"date": date}}}
 
 
 def seen_again(known: BucketState, found: Mapping[str, Any]) -> BucketState:

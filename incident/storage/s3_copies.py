@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -47,6 +48,7 @@ class S3Copier(S3Reader):
         super().__init__(endpoint, profile, region, page=page, requester_pays=requester_pays)
         self._largest, self._part = largest, part
         self._acls: dict[str, bool] = {}
+        self._asking = threading.Lock()
 
     def copy_object(self, source: Described, bucket: str, key: str, *, over: str | None, told: Told | None = None) -> Made:
         place = f"s3://{source.bucket}/{source.key}"
@@ -220,9 +222,10 @@ class S3Copier(S3Reader):
             return carry.grants(self._reads.get_object_acl(Bucket=source.bucket, Key=source.key, **_chosen(source)))
 
     def _has_acls(self, bucket: str) -> bool:
-        if bucket not in self._acls:
-            self._acls[bucket] = acls(self._reads, bucket) == "on"
-        return self._acls[bucket]
+        with self._asking:  # asked by many copies at once, and once is enough
+            if bucket not in self._acls:
+                self._acls[bucket] = acls(self._reads, bucket) == "on"
+            return self._acls[bucket]
 
 
 def _source(source: Described) -> Any:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from incident.errors import ObjectMissing, StorageError
-from incident.storage.listing import Page, histories
-from incident.storage.port import Checksum, Described, Encryption
-from incident.storage.s3_bucket import bucket_state, seen_again, versioning_of
+from incident.storage.listing import CurrentPage, Page, decoded, histories, read_current_page, read_page
+from incident.storage.port import Checksum, Current, Described, Encryption
+from incident.storage.s3_bucket import bucket_state, read_versioning, seen_again, versioning_of
 from incident.storage.s3_client import S3Connection, error_code, translated
+from incident.storage.s3_wire import Answer
 from lineage.timestamps import SECOND
 from runbooks.facts import ARCHIVED
 from runbooks.guarantees import NOT_ASKED, Guarantees
@@ -48,38 +49,39 @@ class S3Reader(S3Connection):
     def state(self, bucket: str, *, brief: bool = False) -> BucketState:
         known = self._states.get(bucket)
         if brief and known is not None:
-            state = seen_again(known, versioning_of(self._reads, bucket))
+            state = seen_again(known, self._versioning(bucket))
         else:
             state = bucket_state(self._reads, bucket, self.server)
         self._states[bucket] = state
         return replace(state, guarantees=self._guarantees.get(bucket, NOT_ASKED))
 
+    def _versioning(self, bucket: str) -> Mapping[str, Any]:
+        """The answer about versioning and MFA delete, with the server's time."""
+        if (answer := self._asked("GetBucketVersioning", bucket, {})) is not None:
+            with suppress(ValueError):
+                return read_versioning(answer.body, answer.header("date"))
+        with self._example(bucket):
+            return versioning_of(self._reads, bucket)
+
     def remember(self, bucket: str, guarantees: Guarantees) -> None:
         self._guarantees[bucket] = guarantees
 
-    def histories(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[KeyHistory]:
-        return histories(self._pages(bucket, prefix, after))
+    def histories(
+        self, bucket: str, prefix: str, after: str | None = None, upto: tuple[str, str] | None = None
+    ) -> Iterator[KeyHistory]:
+        return histories(self._pages(bucket, prefix, after, upto))
 
-    def _pages(self, bucket: str, prefix: str, after: str | None) -> Iterator[Page]:
+    def _pages(self, bucket: str, prefix: str, after: str | None, upto: tuple[str, str] | None) -> Iterator[Page]:
         key, version = after, None
         while True:
-            markers: dict[str, Any] = {}
+            said: dict[str, Any] = {"Prefix": prefix, "EncodingType": "url", "MaxKeys": self._page}
             if key is not None:
-                markers["KeyMarker"] = key
+                said["KeyMarker"] = key
             if version is not None:
-                markers["VersionIdMarker"] = version
-            with translated(f"s3://{bucket}/{prefix}"):
-                answer: Any = self._reads.list_object_versions(
-                    Bucket=bucket, Prefix=prefix, EncodingType="url", MaxKeys=self._page, **markers
-                )
-            page = answer["Page"]
-            if not isinstance(page, Page):
-                raise StorageError(
-                    f"the listing of s3://{bucket}/{prefix} cannot be read: {page}",
-                    "a key with a control character? list it with another tool, and look at the server's version",
-                )
+                said["VersionIdMarker"] = version
+            page = self._version_page(bucket, prefix, said)
             yield page
-            if not page.truncated:
+            if not page.truncated or (upto is not None and page.reaches(upto)):
                 return
             if page.next_key is None or (page.next_key, page.next_version) == (key, version):
                 raise StorageError(
@@ -87,6 +89,23 @@ class S3Reader(S3Connection):
                     "try again; a server that does so again cannot be used",
                 )
             key, version = page.next_key, page.next_version
+
+    def _version_page(self, bucket: str, prefix: str, said: dict[str, Any]) -> Page:
+        if (answer := self._asked("ListObjectVersions", bucket, said)) is not None:
+            with suppress(ValueError):
+                return read_page(answer.body)
+        with translated(f"s3://{bucket}/{prefix}"), self._example(bucket):
+            page: Any = self._reads.list_object_versions(Bucket=bucket, **said)["Page"]  # type: ignore[typeddict-item]
+        if isinstance(page, Page):
+            return page
+        raise _unreadable(bucket, prefix, page)
+
+    def _asked(self, operation: str, bucket: str, said: dict[str, Any]) -> Answer | None:
+        """The answer to a question about a bucket, with little ado; None: ask the client."""
+        return self._short_reads.ask(operation, bucket, said) if self._short_reads is not None else None
+
+    def _example(self, bucket: str) -> AbstractContextManager[None]:
+        return self._short_reads.example(bucket) if self._short_reads is not None else nullcontext()
 
     def history(self, bucket: str, key: str) -> KeyHistory | None:
         # The key is the least of all that begin with it, so that it comes first or not at all.
@@ -132,9 +151,36 @@ class S3Reader(S3Connection):
             yield from self._reads.get_object(Bucket=bucket, Key=key, **chosen)["Body"].iter_chunks(1 << 20)
 
     def list_keys(self, bucket: str, prefix: str) -> Iterator[str]:
-        with translated(f"s3://{bucket}/{prefix}"):
-            for page in self._reads.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-                yield from (found["Key"] for found in page.get("Contents", []))
+        return (found.key for found in self.currents(bucket, prefix))
+
+    def currents(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[Current]:
+        said: dict[str, Any] = {} if after is None else {"StartAfter": after}
+        while True:
+            page = self._current_page(bucket, prefix, {"Prefix": prefix, "EncodingType": "url", "MaxKeys": self._page, **said})
+            yield from page.objects
+            if page.next_token is None:
+                return
+            said = {"ContinuationToken": page.next_token}
+
+    def _current_page(self, bucket: str, prefix: str, said: dict[str, Any]) -> CurrentPage:
+        if (answer := self._asked("ListObjectsV2", bucket, said)) is not None:
+            with suppress(ValueError):
+                return read_current_page(answer.body)
+        with translated(f"s3://{bucket}/{prefix}"), self._example(bucket):
+            found: Any = self._reads.list_objects_v2(Bucket=bucket, **said)
+        encoded = found.get("EncodingType") == "url"
+        objects = [
+            Current(decoded(one["Key"], encoded), one["ETag"], one["Size"], _nanoseconds(one["LastModified"]))
+            for one in found.get("Contents", [])
+        ]
+        return CurrentPage(objects, found.get("NextContinuationToken") if found["IsTruncated"] else None)
+
+
+def _unreadable(bucket: str, prefix: str, why: object) -> StorageError:
+    return StorageError(
+        f"the listing of s3://{bucket}/{prefix} cannot be read: {why}",
+        "a key with a control character? list it with another tool, and look at the server's version",
+    )
 
 
 def _described(bucket: str, key: str, version_id: str | None, found: Mapping[str, Any]) -> Described:

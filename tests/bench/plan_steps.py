@@ -22,7 +22,7 @@ from incident.home import Home, IncidentFolder
 from incident.journal import read_journal
 from incident.kept_actions import ActionSpool
 from incident.key_spool import KeySpool
-from incident.storage.port import Marked, ObjectReader, ObjectStore
+from incident.storage.port import Current, Marked, ObjectReader, ObjectStore
 from incident.surveys import Surveyor
 from lineage.timestamps import SECOND
 from runbooks.consents import Consents
@@ -53,8 +53,10 @@ class Lake:
         del bucket, prefix
         return iter(())
 
-    def histories(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[KeyHistory]:
-        del bucket
+    def histories(
+        self, bucket: str, prefix: str, after: str | None = None, upto: tuple[str, str] | None = None
+    ) -> Iterator[KeyHistory]:
+        del bucket, upto
         folder = prefix[: prefix.rindex("/") + 1]
         name = partial(_key, folder)
         start = bisect_left(range(self._keys), prefix, key=name)
@@ -69,6 +71,11 @@ class Lake:
 
     def history(self, bucket: str, key: str) -> KeyHistory | None:
         return next((one for one in self.histories(bucket, key) if one.key == key), None)
+
+    def currents(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[Current]:
+        for found in self.histories(bucket, prefix, after):
+            if (now := found.current) is not None:
+                yield Current(now.key, now.etag, now.size, now.last_modified)
 
     def put_markers(self, bucket: str, etags: Mapping[str, str]) -> list[Marked]:
         del bucket

@@ -305,3 +305,24 @@ def test_what_a_probe_finds_out_is_told_with_the_state_from_then_on(place: Place
     place.store.remember(place.bucket, found)
     assert place.store.state(place.bucket).guarantees == found
     assert place.store.state(place.bucket, brief=True).guarantees == found
+
+
+def test_current_objects_are_listed_with_what_their_versions_tell(place: Place) -> None:
+    for key in ODD_KEYS:
+        place.put(key, b"old")
+        place.put(key, key.encode())
+    place.delete("p/~")
+    histories = list(place.store.histories(place.bucket, "p/"))
+    tops = [history.current for history in histories if history.current is not None]
+    found = list(place.store.currents(place.bucket, "p/"))
+    assert found == [(top.key, top.etag, top.size, top.last_modified) for top in tops]
+    assert list(place.store.currents(place.bucket, "p/", found[3].key)) == found[4:]
+    assert list(place.store.currents(place.bucket, "q/")) == []
+
+
+def test_a_listing_may_end_behind_the_last_version_that_is_wanted(place: Place) -> None:
+    made = {key: [place.put(key, str(number).encode()) for number in range(3)][::-1] for key in ("p/a", "p/b", "p/c")}
+    found = list(place.store.histories(place.bucket, "p/", None, ("p/b", made["p/b"][1])))
+    assert [one.key for one in found[:2]] == ["p/a", "p/b"]
+    assert [one.version_id for one in found[0].versions] == made["p/a"]
+    assert [one.version_id for one in found[1].versions][:2] == made["p/b"][:2]

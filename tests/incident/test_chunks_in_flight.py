@@ -87,7 +87,7 @@ class Turns:
 
 
 class Interleaved(FailingStore):
-    """Every call by turns. ``told``: the server tells its time, so that markers need no look before them."""
+    """Every call by turns. ``told``: the server tells its time."""
 
     def __init__(self, world: World, turns: Turns, *, told: bool) -> None:
         super().__init__(world.store, turns.fail)
@@ -99,6 +99,9 @@ class Interleaved(FailingStore):
 
     def histories(self, *arguments: Any) -> Any:
         return self._turns.take(lambda: super(Interleaved, self).histories(*arguments))
+
+    def currents(self, *arguments: Any) -> Any:
+        return self._turns.take(lambda: super(Interleaved, self).currents(*arguments))
 
     def history(self, *arguments: Any) -> Any:
         return self._turns.take(lambda: super(Interleaved, self).history(*arguments))
@@ -120,7 +123,6 @@ class TurningActions(ObjectActions):
     """Tells the turns which chunks are in flight."""
 
     turns: Turns
-    trusting = True  # off in the product; its crash points hold all the same
 
     def perform(self, chunk: Sequence[int], journal: Journal) -> None:
         self.turns.enter(chunk[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ from incident.errors import IncidentError, StorageUnreachable
 from incident.executor import interrupted, resume
 from incident.object_actions import KINDS
 from incident.storage.memory import MemoryStore
-from incident.storage.port import Described, Made, Marked, Removed, Told, Upload
+from incident.storage.port import Current, Described, Made, Marked, Removed, Told, Upload
 from runbooks.consents import Consents
 from runbooks.guarantees import Guarantees
 from runbooks.plan import Plan
@@ -24,15 +25,14 @@ from tests.recovery_world import BUCKET, MS, Crash, World, cell, reached
 DAY = cell("dt=2026-11-1")
 ROOT = "clean/orders/dt=2026-11-1/"
 NAMES = tuple("abcdef")
-SCHEDULES = 240
+SCHEDULES = int(os.environ.get("WRITER_SCHEDULES", "240"))
 T = TypeVar("T")
 
 
 class Busy:
     """A store beside which writers act before and after every call; answers get lost, and our process ends now and then.
 
-    ``honours`` false: a server that ignores the condition on a copy's destination. ``told``: the server tells its time, so that
-    markers are put without a look before them.
+    ``honours`` false: a server that ignores the condition on a copy's destination. ``told``: the server tells its time.
     """
 
     def __init__(self, world: World, chance: random.Random) -> None:
@@ -71,8 +71,13 @@ class Busy:
     def remember(self, bucket: str, guarantees: Guarantees) -> None:
         self.inner.remember(bucket, guarantees)
 
-    def histories(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[KeyHistory]:
-        return self._call(lambda: iter(list(self.inner.histories(bucket, prefix, after))))
+    def histories(
+        self, bucket: str, prefix: str, after: str | None = None, upto: tuple[str, str] | None = None
+    ) -> Iterator[KeyHistory]:
+        return self._call(lambda: iter(list(self.inner.histories(bucket, prefix, after, upto))))
+
+    def currents(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[Current]:
+        return self._call(lambda: iter(list(self.inner.currents(bucket, prefix, after))))
 
     def history(self, bucket: str, key: str) -> KeyHistory | None:
         return self._call(lambda: self.inner.history(bucket, key))

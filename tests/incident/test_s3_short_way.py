@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -54,6 +54,8 @@ class Server:
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     answers: list[tuple[int, bytes]] = field(default_factory=list)
     head: dict[str, str] = field(default_factory=lambda: dict(HEAD))
+    breaks: int = 0
+    """So many requests are read, and the connection closed instead of an answer."""
 
     @property
     def methods(self) -> list[str]:
@@ -69,6 +71,10 @@ def running() -> Iterator[Server]:
 
         def _answer(self) -> None:
             told.asked.append((self.command, self.path, dict(self.headers)))
+            if told.breaks:
+                told.breaks -= 1
+                self.close_connection = True
+                return
             status, body = told.answers.pop(0) if told.answers else (200, b"" if self.command == "HEAD" else COPIED)
             headers = told.head if self.command == "HEAD" and status == 200 else {"Content-Length": str(len(body))}
             self.send_response(status)
@@ -136,10 +142,11 @@ def long_way(clients: S3Store, server: Server) -> S3Store:
 def meant(asked: tuple[str, str, dict[str, str]]) -> Any:
     """All of a request but what differs each time, and what botocore tells of itself."""
     method, path, headers = asked
+    path, _, query = path.partition("?")
     plain = {name.lower(): value for name, value in headers.items()}
     for name in ("authorization", "x-amz-date", "amz-sdk-invocation-id", "amz-sdk-request", "user-agent"):
         plain.pop(name, None)
-    return method, path, plain
+    return method, path, sorted(query.split("&")), plain
 
 
 def valid(asked: tuple[str, str, dict[str, str]], endpoint: str) -> bool:
@@ -194,6 +201,50 @@ def test_who_pays_says_so_both_ways(server: Server) -> None:
 def test_an_expiry_that_is_no_date_is_kept_as_text(store: S3Store, server: Server) -> None:
     server.head["Expires"] = "tomorrow"
     assert ("Expires", "tomorrow") in store.describe("bkt", "p/k", "v1").headers
+
+
+VERSIONS = b"""<ListVersionsResult><IsTruncated>false</IsTruncated><EncodingType>url</EncodingType><Version><Key>p/a%2Bb</Key>
+<VersionId>v1</VersionId><IsLatest>true</IsLatest><LastModified>2026-11-20T00:00:00.000Z</LastModified><ETag>e</ETag><Size>4</Size>
+</Version></ListVersionsResult>"""
+CURRENT = b"""<ListBucketResult><IsTruncated>false</IsTruncated><EncodingType>url</EncodingType><Contents><Key>p/a%2Bb</Key>
+<LastModified>2026-11-20T00:00:00.000Z</LastModified><ETag>e</ETag><Size>4</Size></Contents></ListBucketResult>"""
+ENABLED = b"<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Enabled</MfaDelete></VersioningConfiguration>"
+ASKED: dict[str, tuple[bytes, Callable[[S3Store], Any]]] = {
+    "versions": (VERSIONS, lambda store: list(store.histories("bkt", "p/a +%&=é", "p/ b"))),
+    "current objects": (CURRENT, lambda store: list(store.currents("bkt", "p/a +%&=é", "p/ b"))),
+    "versioning": (ENABLED, lambda store: (store._versioning("bkt")["Status"], store._versioning("bkt")["MFADelete"])),
+}
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_what_is_asked_of_a_bucket_is_the_same_both_ways(store: S3Store, long_way: S3Store, server: Server, what: str) -> None:
+    body, ask = ASKED[what]
+    server.answers += [(200, body)] * 4
+    assert ask(store) == ask(long_way) != []
+    short, long = server.asked[0], server.asked[-1]
+    assert meant(short) == meant(long)
+    assert "amz-sdk-invocation-id" not in short[2]
+    assert "amz-sdk-invocation-id" in long[2]
+    assert valid(short, server.endpoint)
+
+
+@pytest.mark.parametrize("what", ASKED)
+@pytest.mark.parametrize("broken", [(500, b""), (503, ERROR % b"SlowDown"), (200, ERROR % b"InternalError"), (200, b"<List")])
+def test_a_question_that_failed_is_asked_again_botocores_way(
+    store: S3Store, server: Server, what: str, broken: tuple[int, bytes]
+) -> None:
+    body, ask = ASKED[what]
+    server.answers += [broken, *[(200, body)] * 2]
+    assert ask(store) != []
+    assert ["amz-sdk-invocation-id" in headers for _, _, headers in server.asked][:2] == [False, True]
+
+
+def test_a_connection_that_breaks_leaves_a_copy_in_doubt_and_sent_once(store: S3Store, server: Server) -> None:
+    server.breaks = 1
+    with pytest.raises(StorageUnreachable):
+        store.copy_object(SOURCE, "bkt", "p/k", over=ETAG)
+    assert server.methods == ["PUT"]
+    assert store.copy_object(SOURCE, "bkt", "p/k", over=ETAG).version_id == "v9"
 
 
 # --- what is answered ----------------------------------------------------------------------------------------------------

@@ -51,8 +51,10 @@ class Disorderly:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def histories(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[KeyHistory]:
-        found = list(self._store.histories(bucket, prefix, after))
+    def histories(
+        self, bucket: str, prefix: str, after: str | None = None, upto: tuple[str, str] | None = None
+    ) -> Iterator[KeyHistory]:
+        found = list(self._store.histories(bucket, prefix, after, upto))
         random.Random(self._seed).shuffle(found)
         return iter(found)
 

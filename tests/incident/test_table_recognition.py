@@ -73,8 +73,10 @@ class Counting(MemoryStore):
             self.taken += 1
             yield key
 
-    def histories(self, bucket: str, prefix: str, after: str | None = None) -> Iterator[KeyHistory]:
-        for history in super().histories(bucket, prefix, after):
+    def histories(
+        self, bucket: str, prefix: str, after: str | None = None, upto: tuple[str, str] | None = None
+    ) -> Iterator[KeyHistory]:
+        for history in super().histories(bucket, prefix, after, upto):
             self.taken += 1
             yield history
 
