@@ -16,7 +16,7 @@ from incident.cell_sweep import Span
 from incident.journal import Journal, Outcome
 from incident.object_chunks import KINDS, Cells, brings_completion
 from incident.object_evidence import check, settle, uploaded, verify
-from incident.object_requests import look
+from incident.object_requests import look, unchanged
 from incident.object_tries import Tries, concluded
 from incident.object_workers import Workers
 from incident.outputs import place
@@ -52,10 +52,6 @@ class ObjectActions:
     threads may perform chunks.
     """
 
-    trusting = False
-    """Whether markers go without a look before them. Off: when an answer is lost, and somebody wrote and then deleted between plan
-    and request, their delete marker could be taken for ours. A look leaves them no time for both."""
-
     def __init__(
         self,
         plan: Plan,
@@ -89,37 +85,16 @@ class ObjectActions:
         store = self._store(first)
         doubtful = [index for index in chunk if index in journal.state.doubtful]
         seen = self._watch.look(store, first.bucket, settling=bool(doubtful))
-        one = _Chunk(actions, doubtful, first.bucket, store, journal, span, seen)
-        if not doubtful and self._needs_no_look(first, seen):
-            self._act(one, actions, {}, since=seen.state.told)
-        else:
-            self._looked(one)
+        self._performed(_Chunk(actions, doubtful, first.bucket, store, journal, span, seen))
 
-    def _needs_no_look(self, first: ObjectAction, seen: Seen) -> bool:
-        """Whether the condition and the look afterwards suffice: for delete markers where the server was seen to honour the ETag.
-
-        An object that changed since the plan fails the condition and nothing happens. Only identical bytes written again pass it;
-        then the look afterwards finds another version beneath our marker, and takes the marker back by the id that the server
-        told. So after it nothing is covered but what was planned, as if we had looked before. What the look would have told in
-        addition, that whatever we find above the planned version came after it, is needed only when an answer is lost: then the
-        server's own time of just before (``told``) tells what somebody else had put there by then.
-        """
-        return (
-            self.trusting
-            and isinstance(first, PutMarker)
-            and not seen.moved
-            and seen.state.told is not None
-            and _honours(first, seen)
-            and "marker-ids" in seen.state.guarantees
-        )
-
-    def _looked(self, one: _Chunk) -> None:
+    def _performed(self, one: _Chunk) -> None:
         self._abort_uploads(one)
         moved = one.seen.moved
         # Where nothing may be begun any more, what was begun is settled all the same: it may hide somebody's data.
         looked_at = one.doubtful if moved else list(one.actions)
-        keys = [one.actions[index].key for index in looked_at]
-        before = look(one.store, one.bucket, keys, self._workers) if keys else {}
+        proven = set() if moved else self._unchanged(one)
+        rest = [one.actions[index] for index in looked_at if index not in proven]
+        before = look(one.store, one.bucket, rest, self._workers, one.span, telling=False) if rest else {}
         first = next(iter(one.actions.values()))
         brings = brings_completion(first)
         undone = self._undone(first.cell, one.journal) if brings else {}
@@ -127,6 +102,9 @@ class ObjectActions:
         settled: dict[int, Outcome] = {}
         begun = set(one.doubtful)
         for index, action in one.actions.items():
+            if index in proven:
+                ready.append(index)
+                continue
             found = before.get(action.key)
             verdict = self._settled(one, index, action, found) if index in begun else None
             if verdict is None and (drift := moved or check(action, found, begun=index in begun)):
@@ -139,13 +117,21 @@ class ObjectActions:
                 settled[index] = verdict
         one.journal.outcome(settled, self._clock())
         if ready:
-            self._act(one, {index: one.actions[index] for index in ready}, before, since=None)
+            self._act(one, {index: one.actions[index] for index in ready}, before)
+
+    def _unchanged(self, one: _Chunk) -> set[int]:
+        """What need not be looked at in full: nothing of it was begun, and it is as planned."""
+        begun = set(one.doubtful)
+        fresh = {index: action for index, action in one.actions.items() if index not in begun}
+        return unchanged(one.store, one.bucket, fresh, one.span.after if one.span is not None else None)
 
     def _settled(self, one: _Chunk, index: int, action: ObjectAction, found: KeyHistory | None) -> Outcome | None:
         """What came of an earlier try; None when it certainly had no effect."""
         state = one.journal.state
         made = state.made.get(index) or uploaded(action, found, state.uploads.get(index, {}))
-        return concluded(one.store, action, settle(action, found, made, state.since.get(index)))
+        return concluded(
+            one.store, action, settle(action, found, made, state.since.get(index), honoured=_honours(action, one.seen))
+        )
 
     def _abort_uploads(self, one: _Chunk) -> None:
         """What a crash left half uploaded. Aborted before we look: what did not complete by then never will."""
@@ -153,12 +139,10 @@ class ObjectActions:
             for upload_id in one.journal.state.uploads.get(index, {}):
                 one.store.abort_upload(Upload(one.bucket, one.actions[index].key, upload_id))
 
-    def _act(
-        self, one: _Chunk, actions: Mapping[int, ObjectAction], before: Mapping[str, KeyHistory], *, since: int | None
-    ) -> None:
-        one.journal.intent(actions, self._clock(), since=since)
+    def _act(self, one: _Chunk, actions: Mapping[int, ObjectAction], before: Mapping[str, KeyHistory]) -> None:
+        one.journal.intent(actions, self._clock())
         repeatable = all(_honours(action, one.seen) for action in actions.values())
-        tries = Tries(one.store, one.bucket, before, one.journal, self._clock, self._workers, since, repeatable)
+        tries = Tries(one.store, one.bucket, before, one.journal, self._clock, self._workers, repeatable)
         tries.through(actions, one.span)
 
     def settle_sent(self, chunk: Sequence[int], journal: Journal, errors: Mapping[int, str], unsure: Collection[int]) -> None:
@@ -169,12 +153,13 @@ class ObjectActions:
         actions, span = self._cells.of(chunk)
         first = actions[chunk[0]]
         store = self._store(first)
-        self._watch.look(store, first.bucket, settling=True)
-        found = look(store, first.bucket, [action.key for action in actions.values()], self._workers, span)
+        now = self._watch.look(store, first.bucket, settling=True)
+        found = look(store, first.bucket, actions.values(), self._workers, span)
         results: dict[int, Outcome] = {}
         for index, action in actions.items():
             history, made = found.get(action.key), journal.state.made.get(index)
-            seen = verify(action, history, made) if made else settle(action, history, None, journal.state.since.get(index))
+            since = journal.state.since.get(index)
+            seen = verify(action, history, made) if made else settle(action, history, None, since, honoured=_honours(action, now))
             outcome = concluded(store, action, seen)
             if outcome is None and (drift := check(action, history)):
                 outcome = Outcome("drifted", None, drift)

@@ -87,15 +87,18 @@ def _stands(action: PutMarker | CopyVersion, found: KeyHistory | None, made: str
     return Look(Outcome("done", made))
 
 
-def settle(action: ObjectAction, found: KeyHistory | None, made: str | None, since: int | None = None) -> Look:
+def settle(
+    action: ObjectAction, found: KeyHistory | None, made: str | None, since: int | None = None, *, honoured: bool = False
+) -> Look:
     """Whether a request that was sent had its effect. ``made``: the id of the version that it made, if known.
 
-    ``since``: it was sent without a look just before it, after the server's clock showed this (ns UTC).
+    ``since``: it was sent without a look just before it, after the server's clock showed this (ns UTC). ``honoured``: the server
+    was seen to honour the condition that it carried.
     """
     match action:
         case PutMarker() | CopyVersion():
             if made is None:
-                return _guess(action, found, since)
+                return _guess(action, found, since, honoured=honoured)
             if _place(found, made) is None and found is not None and found.top.version_id == action.requires.version_id:
                 return Look(None)
             return _stands(action, found, made)
@@ -128,7 +131,7 @@ def uploaded(action: ObjectAction, found: KeyHistory | None, uploads: Mapping[st
     return next((one.version_id for one in found.versions[:at][::-1] if one.etag in etags and not one.is_marker), None)
 
 
-def _guess(action: PutMarker | CopyVersion, found: KeyHistory | None, since: int | None) -> Look:
+def _guess(action: PutMarker | CopyVersion, found: KeyHistory | None, since: int | None, *, honoured: bool) -> Look:
     """The id of what we made was lost.
 
     We send after seeing the planned version on top, so whatever lies above it came later: the order of the list says so, and no
@@ -145,6 +148,9 @@ def _guess(action: PutMarker | CopyVersion, found: KeyHistory | None, since: int
     if at is not None and _like_ours(action, found.versions[at - 1], since):
         return Look(Outcome("done", found.versions[at - 1].version_id))
     hidden = found.versions[1] if len(found.versions) > 1 else None
+    if honoured and isinstance(action, PutMarker) and hidden is not None and hidden.etag != action.requires.etag:
+        # A marker of ours would never have covered that: the one on top is somebody else's.
+        return Look(Outcome("drifted", None, _REWRITTEN))
     if isinstance(action, CopyVersion) and _version(found, action.source_version_id) is None:
         return Look(Outcome("drifted", None, _REWRITTEN))  # whoever made the top one, it may be the last of its bytes
     if hidden is not None and not hidden.is_marker and hidden.version_id != planned and _like_ours(action, found.top, since):

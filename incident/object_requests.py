@@ -7,7 +7,7 @@ performed), "Faulted…" (the server is through with the request and says that i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from functools import partial
 from typing import assert_never
@@ -16,6 +16,7 @@ from incident.cell_sweep import Span
 from incident.errors import ObjectMissing, PreconditionFailed, StorageError, StorageUnreachable
 from incident.object_workers import Workers
 from incident.storage.port import ObjectStore, Planned, Upload
+from lineage.timestamps import parse
 from runbooks.plan import CopyVersion, ObjectAction, PutMarker, RemoveMarkers, RemoveOwn
 from runbooks.survey import KeyHistory, ObjectVersion
 
@@ -136,24 +137,35 @@ def _remove(store: ObjectStore, bucket: str, actions: Mapping[int, ObjectAction]
     return errors
 
 
-def look(store: ObjectStore, bucket: str, keys: Sequence[str], workers: Workers, span: Span | None = None) -> dict[str, KeyHistory]:
-    """The histories of these keys now: one listing over their range, then one each for any that it did not show.
+def look(
+    store: ObjectStore,
+    bucket: str,
+    actions: Iterable[ObjectAction],
+    workers: Workers,
+    span: Span | None = None,
+    *,
+    telling: bool = True,
+) -> dict[str, KeyHistory]:
+    """The histories of the actions' keys now: one listing over their range, then one each for any that it did not show.
 
-    ``span``: list its whole part of a cell, and tell it of all other keys there.
+    ``span``: their part of a cell. Unless ``telling`` is false, it is listed as a whole, and told of all other keys there.
     """
-    wanted = set(keys)
-    first, last = min(keys), max(keys)  # the order of the bytes of UTF-8 is that of the code points
-    if span is not None:
+    wanted = {action.key: action for action in actions}
+    first, last = min(wanted), max(wanted)  # the order of the bytes of UTF-8 is that of the code points
+    if span is not None and telling:
         prefix, after, to_end = span.sweep.prefix, span.after, span.to_end
         last = max(span.keys)
+    elif span is not None:
+        prefix, after, to_end = _common_prefix(first, last), span.after, False
     else:
         prefix, to_end = _common_prefix(first, last), False
         # From the first on, which is then asked for by itself: a marker that is a key means the same to every server.
         after = first if len(first) > len(prefix) else None
+    upto = None if to_end or last not in wanted else _oldest(wanted[last])
     found: dict[str, KeyHistory] = {}
-    left = len(wanted - {after})
+    left = len(wanted.keys() - {after})
     whole, others = True, 0
-    for history in store.histories(bucket, prefix, after):
+    for history in store.histories(bucket, prefix, after, upto):
         if not to_end and history.key > last:
             break
         if history.key in wanted and history.key != after:
@@ -161,19 +173,64 @@ def look(store: ObjectStore, bucket: str, keys: Sequence[str], workers: Workers,
             left -= 1
         else:
             others += 1
-            if span is not None and history.current is not None and history.key not in span.keys:
+            if span is not None and telling and history.current is not None and history.key not in span.keys:
                 span.others.append(history)
         if not to_end and (left == 0 if span is None else history.key == last):
             break
         if others > _SPARSE * len(wanted) + CHUNK:
             whole = False
             break
-    missing = sorted(wanted - found.keys())
+    missing = sorted(wanted.keys() - found.keys())
     singles = workers.each(lambda key: store.history(bucket, key), missing)
     found |= {single.key: single for single in singles if single is not None}
-    if span is not None:
+    if span is not None and telling:
         span.sweep.seen(span, whole=whole)
     return found
+
+
+def _oldest(action: ObjectAction) -> tuple[str, str] | None:
+    """The oldest version that says what came of an action, where one does: what is older need not be listed."""
+    match action:
+        case PutMarker():
+            return action.key, action.requires.version_id
+        case CopyVersion():
+            return action.key, action.source_version_id
+        case RemoveMarkers():
+            return action.key, action.uncovers
+        case RemoveOwn():
+            return None
+        case never:
+            assert_never(never)
+
+
+def unchanged(store: ObjectStore, bucket: str, actions: Mapping[int, ObjectAction], after: str | None) -> set[int]:
+    """Of some markers to put, those whose object is certainly the planned one still.
+
+    By a listing of current objects: a page for a thousand of them, however many versions they have. Another version of the same
+    bytes has another time; where that is a whole second and two writes shared it, the plan was made within that second, and the
+    look afterwards is there. What this does not show is looked at in full. ``after``: a key before all of them, if one is known.
+    """
+    wanted = {action.key: (index, action) for index, action in actions.items() if isinstance(action, PutMarker)}
+    if not wanted:
+        return set()
+    first, last = min(wanted), max(wanted)
+    proven: set[int] = set()
+    others = 0
+    for now in store.currents(bucket, _common_prefix(first, last), after or first[:-1] or None):
+        if now.key > last:
+            break
+        if now.key not in wanted:
+            others += 1
+            if others > _SPARSE * len(wanted) + CHUNK:
+                break
+            continue
+        index, action = wanted[now.key]
+        planned = (action.requires.etag, action.size, parse(action.last_modified) if action.last_modified else None)
+        if (now.etag, now.size, now.last_modified) == planned and not action.requires.is_marker:
+            proven.add(index)
+        if now.key == last:
+            break
+    return proven
 
 
 def _common_prefix(first: str, last: str) -> str:

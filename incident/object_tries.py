@@ -22,7 +22,7 @@ Actions = Mapping[int, ObjectAction]
 
 @dataclass(frozen=True, slots=True)
 class Tries:
-    """Actions of one kind in one bucket, whose intent is durable. ``since``: as in the intent."""
+    """Actions of one kind in one bucket, whose intent is durable."""
 
     store: ObjectStore
     bucket: str
@@ -30,7 +30,6 @@ class Tries:
     journal: Journal
     clock: Callable[[], int]
     workers: Workers
-    since: int | None
     repeatable: bool = False
     """Whether sending twice what makes a version is harmless: the server was seen to honour its condition."""
 
@@ -48,7 +47,7 @@ class Tries:
         pauses = iter(PAUSES)
         while left:
             made, errors = self._sent(left)
-            after = look(self.store, self.bucket, [action.key for action in left.values()], self.workers, span)
+            after = look(self.store, self.bucket, left.values(), self.workers, span)
             span = None  # what lies beside is told once
             faulted = {index for index, one in left.items() if self._again(one, errors.get(index, ""))}
             pause = next(pauses, None) if faulted else None
@@ -103,10 +102,9 @@ class Tries:
         unnamed = not error and made is None and _makes(action)
         if error.startswith((UNANSWERED, FAULTED)) or unnamed or (refused and doubted):
             # Not seen now does not mean never: the request may still be on its way.
-            return concluded(self.store, action, settle(action, found, made, self.since))
+            return concluded(self.store, action, settle(action, found, made, honoured=self.repeatable))
         if refused:
-            why = check(action, found) if self.since is not None else ""
-            return Outcome("drifted", None, why or _CHANGED)
+            return Outcome("drifted", None, _CHANGED)
         if error:
             return Outcome("failed", None, error)
         return concluded(self.store, action, verify(action, found, made)) or Outcome("unknown")
