@@ -8,11 +8,11 @@ import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from incident.config import Config, StorageRule
 from incident.context import Context
-from incident.errors import IncidentError
+from incident.errors import CREDENTIALS, FAILED, OK, CredentialsMissing, IncidentError
 from incident.language import plural
 from lineage.errors import LineageError
 
@@ -25,12 +25,17 @@ _SOON = 30
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at: ``detail`` says what was found, ``hint`` what helps."""
+    """One thing looked at: ``detail`` says what was found, ``hint`` what helps; ``credentials``: it fails for want of them."""
 
     name: str
     status: Status
     detail: str
     hint: str = ""
+    credentials: bool = False
+
+    @classmethod
+    def failed(cls, name: str, error: IncidentError | LineageError) -> Self:
+        return cls(name, "fail", error.message, error.hint, isinstance(error, CredentialsMissing))
 
     def to_json(self) -> dict[str, str]:
         return {"name": self.name, "status": self.status, "detail": self.detail}
@@ -72,7 +77,7 @@ def _lineage(context: Context, config: Config) -> Iterator[Check]:
         try:
             yield _bucket_of(config, name, source) if source.startswith("s3://") else _source(name, source)
         except (IncidentError, LineageError) as error:
-            yield Check(name, "fail", error.message, error.hint)
+            yield Check.failed(name, error)
 
 
 def _source(name: str, source: str) -> Check:
@@ -122,7 +127,7 @@ def _conditions(context: Context, rule: StorageRule) -> Check:
     try:
         known = Assurance(context, anew=True)(rule.bucket, rule.prefix)
     except IncidentError as error:
-        return Check(name, "fail", error.message, error.hint)
+        return Check.failed(name, error)
     if not known.degraded:
         return Check(name, "ok", f"all {len(known.honoured)} honoured")
     if not known.honoured and not known.ignored:
@@ -140,7 +145,7 @@ def _storage(context: Context, rule: StorageRule) -> Check:
     try:
         state = open_reader(context.config, rule.bucket, rule.prefix).state(rule.bucket)
     except IncidentError as error:
-        return Check(name, "fail", error.message, error.hint)
+        return Check.failed(name, error)
     if state.versioning != "Enabled":
         word = "suspended" if state.versioning == "Suspended" else "off"
         what = "what is purged must go to a quarantine, and reverts need kept copies"
@@ -167,7 +172,7 @@ def _quarantine(context: Context) -> Iterator[Check]:
         try:
             wrong = trouble(context.config, url)
         except IncidentError as error:
-            yield Check("quarantine", "fail", error.message, error.hint)
+            yield Check.failed("quarantine", error)
             return
         hint = "incident purge says for each dataset what follows"
         yield Check("quarantine", "warn", wrong, hint) if wrong else Check("quarantine", "ok", url)
@@ -235,7 +240,7 @@ def _unwritable(home: Path) -> str | None:
     return None
 
 
-def worst(found: Iterable[Check]) -> Status:
-    """The gravest status of some checks."""
-    statuses = {one.status for one in found}
-    return "fail" if "fail" in statuses else "warn" if "warn" in statuses else "ok"
+def exit_code(found: Iterable[Check]) -> int:
+    """That of credentials only where nothing else fails: they are the first thing to get then."""
+    lacking = {one.credentials for one in found if one.status == "fail"}
+    return OK if not lacking else CREDENTIALS if lacking == {True} else FAILED

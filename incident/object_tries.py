@@ -41,6 +41,8 @@ class Tries:
         copy is where the server honours its condition: should the first try take effect after all, then whichever comes second
         finds that the planned version is no longer on top, and changes nothing; the look tells which it was. Where there was no
         answer the request may still be under way, and is left in doubt for a resume to look at.
+
+        Raises StorageError where the storage took none of them, however long we waited: the next chunk would fare no better.
         """
         left = dict(actions)
         doubted: set[int] = set()
@@ -65,6 +67,12 @@ class Tries:
                         continue
                 results[index] = outcome or Outcome("unknown", None, errors.get(index) or _UNNAMED)
             self.journal.outcome(results, self.clock())
+            if all(errors.get(index, "").startswith(THROTTLED) for index in left):
+                raise StorageError(
+                    f"the storage asks to slow down, and has taken nothing in s3://{self.bucket} for {sum(PAUSES):.0f} s",
+                    "wait a while",
+                    code="slow-down",
+                )
             left = again
             doubted |= again.keys()
             if left and pause is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from incident.sizes import render_size
 from lineage.timestamps import render
 from runbooks.actions import ACTIONS
 from runbooks.consents import Consents, blocking
-from runbooks.plan import ChangeTable, Plan, SwapPointer, place_of
+from runbooks.plan import ChangeTable, Plan, Refusal, SwapPointer, place_of
 from runbooks.pointers import shown, swaps_of
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def show_plan(folder: IncidentFolder, plan: Plan, consents: Consents, now: int, 
     problems = [Problem("refused", f"{one.what}: {one.why}", _hint(one.code)) for one in blocked]
     return Report(
         data={"plan": plan_data(plan, now), "saved": saved},
-        text=lambda: _screen(plan, command if saved else "", len(blocked)),
+        text=lambda: _screen(plan, command if saved else "", blocked),
         problems=problems,
         next=[command] if saved else ["incident blast"] if blocked else [],
         exit_code=INPUT_NEEDED if blocked else PENDING if detailed and plan.actions else 0,
@@ -143,7 +144,7 @@ def _hint(code: str) -> str:
             return "--skip-refused to go on with the rest"
 
 
-def _screen(plan: Plan, command: str, blocked: int) -> RenderableType:
+def _screen(plan: Plan, command: str, blocked: Sequence[Refusal]) -> RenderableType:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -174,9 +175,9 @@ def _screen(plan: Plan, command: str, blocked: int) -> RenderableType:
         parts += [Text("\nPointers:", style="bold"), *(Text(printable(f"  {_swap(one)}")) for one in swaps)]
     if tables := [action for _, action in plan.of(ChangeTable)]:
         parts += [Text("\nTables:", style="bold"), *(Text(printable(f"  {_change(one)}")) for one in tables)]
-    if plan.refused:
-        heading = "Refused" if blocked else "Left out"
-        parts += [Text(f"\n{heading}:", style="bold"), *(Text(printable(f"  {one.what}: {one.why}")) for one in plan.refused)]
+    # What keeps the plan from being saved is told among the problems, each with what helps.
+    if left_out := [one for one in plan.refused if one not in blocked]:
+        parts += [Text("\nLeft out:", style="bold"), *(Text(printable(f"  {one.what}: {one.why}")) for one in left_out)]
     if plan.warnings:
         parts += [Text("\nMind:", style="bold"), *(Text(printable(f"  {warning}")) for warning in plan.warnings)]
     if command:

@@ -67,6 +67,15 @@ def fault_of(folder: IncidentFolder) -> Fault:
     return Fault.from_json(chosen[-1].evidence["fault"]) if chosen else Fault()
 
 
+FIX = 'incident fix "what was fixed" --code-version V'
+
+
+def lacks_fix(folder: IncidentFolder) -> bool:
+    """Whether what the faulty job makes now would count as bad again: it was chosen by job, and nobody recorded a fix."""
+    fault = fault_of(folder)
+    return bool(fault) and not fault.cells and fix_of(folder) is None
+
+
 def fix_of(folder: IncidentFolder) -> Fix | None:
     """The fix as last recorded."""
     record = folder.timeline.last("fixed")

@@ -17,7 +17,7 @@ from incident.language import plural
 from incident.orchestrators import command_of, opened
 from incident.plan_options import PlanOptions
 from incident.plan_report import SAMPLE, plan_data
-from incident.radius import Fresh, fault_of, fix_of, fresh_radius
+from incident.radius import Fresh, fresh_radius, lacks_fix
 from incident.report import Problem, Report, printable
 from runbooks.consents import Consents, blocking, names
 from runbooks.plan import Plan, Refusal, RunJob
@@ -37,8 +37,7 @@ def backfill(context: Context, options: PlanOptions) -> Report:
     if options.apply is not None:
         return _perform(context, folder, folder.load_plan(options.apply, "backfill"), apply)
     require_settled(folder)
-    fault = fault_of(folder)
-    if fault and not fault.cells and fix_of(folder) is None:
+    if lacks_fix(folder):
         raise InputNeeded(
             f"No fix is recorded for {folder.id}: what the faulty job makes now would count as bad again",
             'incident fix "what was fixed" --code-version V; or --good-from T',

@@ -31,7 +31,7 @@ from incident.pointer_actions import PointerActions
 from incident.pointers.planned import assured, pointers_now, survey_pointers, unlisted
 from incident.pointers.serving import unpointed
 from incident.quarantine import aside_actions, keepings, keepings_now, surveyed_copies
-from incident.radius import Fresh, fresh_radius
+from incident.radius import FIX, Fresh, fresh_radius, lacks_fix
 from incident.report import Report
 from incident.sizes import parse_size
 from incident.sources import named_sources
@@ -277,6 +277,8 @@ def _told(folder: IncidentFolder, plan: Plan, applied: Applied) -> Report:
     following = _FOLLOWING[plan.phase]
     if plan.phase == "undo" and plan.target is not None:
         following = f"incident {folder.load_plan(plan.target).phase}"
+    if plan.phase == "purge" and lacks_fix(folder):
+        following = FIX
     return show_applied(folder, plan, applied, following)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from incident import files
 from incident.context import Context
-from incident.errors import FAILED, OK, IncidentError, UsageError
+from incident.errors import IncidentError, UsageError
 from incident.report import Problem, Report, printable
 
 if TYPE_CHECKING:
@@ -37,22 +37,22 @@ def init(context: Context) -> Report:
 
 
 def doctor(context: Context) -> Report:
-    """Look at everything the configuration names; exit 1 when something fails."""
-    from incident.checks import checks, worst
+    """Look at everything the configuration names; exit 1 when something fails, 4 when all that fails is for want of credentials."""
+    from incident.checks import checks, exit_code
 
     found = []
     with context.progress("checking") as progress:
         for one in checks(context):
             found.append(one)
             progress.advance()
-    failed = worst(found) == "fail"
+    code = exit_code(found)
     following = dict.fromkeys(one.hint for one in found if one.hint.startswith("incident ") and one.status != "ok")
     return Report(
         data={"checks": [one.to_json() for one in found]},
         text=lambda: _table(found),
         problems=[Problem("check", f"{one.name}: {one.detail}", one.hint) for one in found if one.status == "fail"],
-        next=list(following) or ([] if failed else ["incident blast --job JOB"]),
-        exit_code=FAILED if failed else OK,
+        next=list(following) or ([] if code else ["incident blast --job JOB"]),
+        exit_code=code,
     )
 
 

@@ -27,5 +27,5 @@ def test_a_table_s_change_is_told_with_the_versions_from_and_to(change: str, tar
     action = ChangeTable("delta:orders", "u", change, Requirement("42", "f"), target, "", 0, str(DAY))  # type: ignore[arg-type]
     plan = Plan("INC-1", "revert", "r1", (action,), (DAY,))
     out = io.StringIO()
-    Console(file=out, width=200).print(_screen(plan, "incident revert --apply it", 0))
+    Console(file=out, width=200).print(_screen(plan, "incident revert --apply it", ()))
     assert f"{DAY} (at version 42): {told}" in out.getvalue()

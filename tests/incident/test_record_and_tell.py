@@ -411,7 +411,7 @@ def test_doctor_tells_whether_a_bucket_keeps_what_a_purge_covers(
     store.buckets["lake"] = state if isinstance(state, BucketState) else BucketState("lake", "Enabled")
     monkeypatch.setattr("incident.storage._store", lambda *_: store)
     (tmp_path / "incident.toml").write_text('[[storage]]\nurl = "s3://lake/clean"\n')
-    found = _checks(capsys, 1 if status == "fail" else 0)
+    found = _checks(capsys, state.exit_code if isinstance(state, IncidentError) else 0)
     assert found["storage s3://lake/clean"][0] == status
     assert detail in found["storage s3://lake/clean"][1]
     if status != "fail":

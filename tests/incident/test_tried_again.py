@@ -254,3 +254,19 @@ def test_errors_of_the_port_stay_errors(world: World) -> None:
 
     found = Refusing(world, {KEYS[1]: [SLOW]}).applied(plan)
     assert (found.done, found.drifted) == (5, 1)
+
+
+@pytest.mark.parametrize("make", [purge, revert, undo])
+def test_where_all_is_throttled_for_ever_the_apply_stops_and_can_be_resumed(world: World, make: Make) -> None:
+    """What the other chunks would have to wait for is not waited for in each of them."""
+    plan = make(world)
+    store = Moody(world, {key: [SLOW] * 99 for key in KEYS})
+    with pytest.raises(StorageError) as error:
+        store.applied(plan)
+    assert error.value.code == "slow-down"
+    assert "incident resume" in error.value.hint
+    assert error.value.data["failed"] == len(plan.actions)
+    from incident.executor import resume
+
+    assert resume(world.execution(plan, None)).done == len(plan.actions)
+    assert as_planned(world, make)

@@ -123,7 +123,8 @@ def clear(found: Course, step: Step, plan: str, trouble: Trouble, code: int, env
     assert code in (trouble.codes if met else {OK})
     data = envelope["data"]
     assert data["drifted"] == 0, "nobody else wrote"
-    if code != CREDENTIALS:
+    # Whom the storage does not know, or takes nothing from, stops where it is; all others try every action.
+    if code != CREDENTIALS and [one["code"] for one in envelope["problems"]] != ["slow-down"]:
         assert found.finished(step, plan, data) == (code == OK)
     assert envelope["ok"] == (code == OK)
     if code == OK:
