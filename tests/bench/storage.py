@@ -1,7 +1,8 @@
 """Storage: purging against ``s5cmd rm``, restoring versions against s3-pit-restore; on ministack, with and without a slow link.
 
 Whole processes, in turn; between two runs the bucket is put back. ministack is one Python process that serves one request at a
-time, so that its own CPU, told beside, is a floor for everybody's wall: what remains above it is ours.
+time, so that its own CPU, told beside, is a floor for everybody's wall: what remains above it is ours. How high that floor is for
+whoever looks before and after is measured too: the bare requests of such a purge or restore, with nothing around them.
 """
 
 from __future__ import annotations
@@ -106,6 +107,8 @@ def _purge(bench: _Bench, lake: Lake, place: str, s5cmd: str) -> Iterator[Row]:
         "whole": ["sh", "-c", both],
         "apply": apply,
         "s5cmd": [s5cmd, "--endpoint-url", bench.endpoint, "--log", "error", "rm", where],
+        "floor": _floor("purge", bench, lake),
+        "floor of apply": _floor("apply", bench, lake),
     }
     found = bench.alternate(lake, commands, 0, "purge")
     theirs = found["s5cmd"]
@@ -113,6 +116,8 @@ def _purge(bench: _Bench, lake: Lake, place: str, s5cmd: str) -> Iterator[Row]:
     yield _row(f"{what}: survey to journaled end, wall", found["whole"], theirs, "wall", 1.3)
     yield _row(f"{what}: survey to journaled end, CPU", found["whole"], theirs, "cpu", 1.5)
     yield _row(f"{what}: applying a ready plan, wall", found["apply"], theirs, "wall", 0.5)
+    yield _row(f"{what}: the bare requests of a safe purge, wall", found["floor"], theirs, "wall")
+    yield _row(f"{what}: the bare requests of safely applying a plan, wall", found["floor of apply"], theirs, "wall")
 
 
 def _restore(bench: _Bench, lake: Lake, place: str, restore: str) -> Iterator[Row]:
@@ -126,17 +131,25 @@ def _restore(bench: _Bench, lake: Lake, place: str, restore: str) -> Iterator[Ro
         "whole": ["sh", "-c", both],
         "default": [sys.executable, *theirs],
         "32 workers": [sys.executable, *theirs, "--max-workers", "32"],
+        "floor": _floor("restore", bench, lake),
     }
     found = bench.alternate(lake, commands, lake.count, "revert")
     for name in ("default", "32 workers"):
         what = f"restore of {lake.count:,} versions, {place}: survey to journaled end, beside s3-pit-restore ({name})"
         yield _row(what, found["whole"], found[name], "wall", 0.8)
+    what = f"restore of {lake.count:,} versions, {place}: the bare requests of a safe restore, beside s3-pit-restore (32 workers)"
+    yield _row(what, found["floor"], found["32 workers"], "wall")
 
 
-def _row(what: str, ours: Series, theirs: Series, measured: str, limit: float) -> Row:
+def _floor(what: str, bench: _Bench, lake: Lake) -> list[str]:
+    arguments = (what, bench.endpoint, lake.bucket.name, str(lake.days), str(lake.each))
+    return [sys.executable, "-m", "tests.bench.storage_floor", *arguments]
+
+
+def _row(what: str, ours: Series, theirs: Series, measured: str, limit: float | None = None) -> Row:
     pairs = zip(ours.runs, theirs.runs, strict=True)
     ratio = statistics.median(getattr(one, measured) / getattr(other, measured) for one, other in pairs)
-    aim, met = at_most(ratio, limit)
+    aim, met = at_most(ratio, limit) if limit is not None else ("", None)
     note = f"ours: {ours.asked()}; theirs: {theirs.asked()}" if ours.requests else ""
     return Row(NAME, what, ours.told(), theirs.told(), ratio, aim, met, note)
 

@@ -39,6 +39,11 @@ command = ["true", "{{job}}", "{{partition}}"]
 """
 
 
+def day(number: int) -> str:
+    """Of which the partition ``number`` is."""
+    return (FIRST + timedelta(days=number)).isoformat()
+
+
 @dataclass
 class Lake:
     """``days`` partitions of ``each`` objects; with ``rewritten`` each has a good version below the bad one."""
@@ -70,21 +75,14 @@ class Lake:
         self.kept = set(self._versions())
 
     def _write(self, data: bytes) -> None:
-        keys = [
-            f"clean/orders/dt={self._day(number)}/part-{part:05}.parquet"
-            for number in range(self.days)
-            for part in range(self.each)
-        ]
+        keys = [f"clean/orders/dt={day(number)}/part-{part:05}.parquet" for number in range(self.days) for part in range(self.each)]
         with ThreadPoolExecutor(4) as pool:
             for _ in pool.map(lambda key: self.bucket.put(key, data), keys):
                 pass
 
-    def _day(self, number: int) -> str:
-        return (FIRST + timedelta(days=number)).isoformat()
-
     def _event(self, kind: str, number: int) -> dict[str, Any]:
-        day = self._day(number)
-        nominal = {"nominalStartTime": f"{day}T00:00:00Z", "nominalEndTime": f"{day}T00:00:00Z"}
+        midnight = f"{day(number)}T00:00:00Z"
+        nominal = {"nominalStartTime": midnight, "nominalEndTime": midnight}
         return {
             "eventType": kind,
             "eventTime": render(time.time_ns()),
@@ -123,7 +121,7 @@ class Lake:
             shutil.rmtree(old)
         serving = "true" if self.rewritten else "false"
         (self.folder / "incident.toml").write_text(_CONFIG.format(bucket=self.bucket.name, endpoint=endpoint, serving=serving))
-        nominal = f"{self._day(0)}..{self._day(self.days - 1)}"
+        nominal = f"{day(0)}..{day(self.days - 1)}"
         told = incident("declare", "orders in cents", "--job", "spark/enrich", "--nominal", nominal, *self.options())
         measure(told, environment=KEYS)
 
