@@ -23,6 +23,7 @@ SEAMS = {
         "incident/storage/s3_reader.py",
         "incident/storage/s3_identity.py",
         "incident/storage/s3_short_way.py",
+        "incident/storage/s3_signature.py",
         "incident/storage/s3_wire.py",
         "incident/storage/glue.py",
     },

@@ -2,7 +2,7 @@
 
 A client checks, routes and hooks every request anew, for some 2 ms of CPU; a restore sends two for each object. The first request
 to a bucket goes botocore's way and is the example: those after it have the same host, way of addressing, region and agent. What
-decides over right and wrong stays botocore's: the model that says where a parameter goes and what a header means, the signature,
+decides over right and wrong stays botocore's: the model that says where a parameter goes and what a header means, the credentials,
 the connections and their errors, and the reading of refusals. Each request is sent exactly once.
 """
 
@@ -18,7 +18,8 @@ from urllib.parse import quote, urlsplit
 from xml.etree.ElementTree import ParseError
 
 from incident.storage.s3_reading import Reading
-from incident.storage.s3_wire import Answer, Wire
+from incident.storage.s3_signature import Signer
+from incident.storage.s3_wire import Answer, Request, Wire
 
 _SCOPE = re.compile(r"AWS4-HMAC-SHA256 Credential=[^ ]+/\d{8}/([a-z0-9-]+)/s3/aws4_request,")
 _PLAIN = re.compile(r"[!-~]([ -~]*[!-~])?")
@@ -45,6 +46,7 @@ class ShortWay:
         self._examples: dict[str, _Example] = {}
         self._last = threading.local()
         self._wire = Wire(client._endpoint.http_session)  # noqa: SLF001
+        self._signer = Signer()
         self._parser: Any = None
         self._readings: dict[str, Reading] = {}
         client.meta.events.register_last("before-send.s3", self._noticed)
@@ -77,7 +79,7 @@ class ShortWay:
             return None  # a read, and botocore keeps the text of what may be no date
         return self._read(model, operation, answer)
 
-    def _request(self, operation: str, bucket: str, key: str | None, said: dict[str, Any]) -> Any:
+    def _request(self, operation: str, bucket: str, key: str | None, said: dict[str, Any]) -> Request | None:
         """Signed and ready to be sent; None where the client must be asked. ``key`` None: it is about the bucket."""
         example = self._examples.get(bucket)
         credentials = self._client._request_signer._credentials  # noqa: SLF001  # they renew themselves
@@ -90,7 +92,8 @@ class ShortWay:
         headers, query = written
         headers["User-Agent"] = example.agent
         where = example.bucket if key is None else example.base + quote(key, safe=_SAFE)
-        return self._signed(model.http["method"], where + query, headers, example.region, credentials.get_frozen_credentials())
+        method, url = model.http["method"], where + query
+        return Request(method, url, self._signer.signed(method, url, headers, credentials.get_frozen_credentials(), example.region))
 
     def ask(self, operation: str, bucket: str, said: dict[str, Any]) -> Answer | None:
         """The answer to a question about a bucket as it came; None where there is none that can be read: ask the client."""
@@ -106,15 +109,6 @@ class ShortWay:
         if answer.status in _ELSEWHERE:
             self._examples.pop(bucket, None)
         return answer if answer.status == 200 and b"<Error" not in answer.body[:300] else None
-
-    def _signed(self, method: str, url: str, headers: dict[str, str], region: str, credentials: Any) -> Any:
-        from botocore.auth import S3SigV4Auth
-        from botocore.awsrequest import AWSRequest
-
-        request = AWSRequest(method, url, headers=headers)
-        request.context["client_config"] = self._client.meta.config
-        S3SigV4Auth(credentials, "s3", region).add_auth(request)
-        return request.prepare()
 
     def _read(self, model: Any, operation: str, answer: Answer) -> Any:
         from botocore.awsrequest import HeadersDict

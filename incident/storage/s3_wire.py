@@ -25,6 +25,15 @@ class Answer:
         return next((value for one, value in self.headers if one.lower() == name), None)
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Without a body, signed."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+
+
 class Wire:
     """To the servers that one of botocore's sessions reaches."""
 
@@ -32,12 +41,14 @@ class Wire:
         self._session = session
         self._pools: dict[str, Any] = {}
 
-    def send(self, request: Any) -> Answer:
-        """Send a prepared request of botocore's exactly once. Raises its errors."""
+    def send(self, request: Request) -> Answer:
+        """Send it exactly once. Raises botocore's errors."""
         pool = self._pool(request.url)
         found = _open(pool) if pool is not None else None
         if found is None:
-            answer = self._session.send(request)
+            from botocore.awsrequest import AWSRequest
+
+            answer = self._session.send(AWSRequest(request.method, request.url, headers=request.headers).prepare())
             return Answer(answer.status_code, tuple(answer.headers.items()), answer.content)
         try:
             return _sent(found, request)
@@ -67,22 +78,21 @@ def _open(pool: Any) -> Any:
     return None
 
 
-def _sent(connection: HTTPConnection, request: Any) -> Answer:
+def _sent(connection: HTTPConnection, request: Request) -> Answer:
     from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
-    whole: str = request.url
-    target = "/" + whole.split("/", 3)[3]
+    target = request.url[request.url.index("/", 8) :]
     try:
         # Past what urllib3 makes of both: the plain methods of the class that it extends.
-        HTTPConnection.request(connection, request.method, target, request.body, dict(request.headers.items()))
+        HTTPConnection.request(connection, request.method, target, None, request.headers)
         answer = HTTPConnection.getresponse(connection)
         return Answer(answer.status, tuple(answer.headers.raw_items()), answer.read())
     except TimeoutError as error:
         connection.close()
-        raise ReadTimeoutError(endpoint_url=whole, error=error) from error
+        raise ReadTimeoutError(endpoint_url=request.url, error=error) from error
     except (OSError, HTTPException) as error:
         connection.close()
-        raise ConnectionClosedError(error=error, request=request, endpoint_url=whole) from error
+        raise ConnectionClosedError(error=error, endpoint_url=request.url) from error
     except BaseException:
         connection.close()
         raise

@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -19,6 +20,7 @@ from incident.errors import Archived, ObjectMissing, PreconditionFailed, Storage
 from incident.storage.port import Checksum, Described, Encryption, Planned
 from incident.storage.s3 import S3Store
 from incident.storage.s3_carry import kept, recalled, redirect
+from incident.storage.s3_signature import Signer
 from runbooks.actions import Carried
 
 ETAG = f'"{"a" * 32}"'
@@ -201,6 +203,25 @@ def test_who_pays_says_so_both_ways(server: Server) -> None:
 def test_an_expiry_that_is_no_date_is_kept_as_text(store: S3Store, server: Server) -> None:
     server.head["Expires"] = "tomorrow"
     assert ("Expires", "tomorrow") in store.describe("bkt", "p/k", "v1").headers
+
+
+@pytest.mark.parametrize(
+    "url", ["https://bkt.s3.eu-south-2.amazonaws.com/?versions&prefix=a%2Fb", "http://127.0.0.1:1/bkt/a%20b/~c"]
+)
+@pytest.mark.parametrize("token", [None, "session=="])
+def test_a_signature_is_what_botocore_makes_of_the_same(url: str, token: str | None) -> None:
+    credentials = Credentials("id", "secret", token)
+    headers = {"x-amz-meta-b": " two  blanks ", "User-Agent": "us", "If-Match": ETAG}
+    made = Signer().signed("PUT", url, headers, credentials.get_frozen_credentials(), "eu-south-2")
+    assert made.get("X-Amz-Security-Token") == token
+    request = AWSRequest("PUT", url, headers=headers)
+    request.context["client_config"] = None
+    with pytest.MonkeyPatch.context() as patch:
+        moment = datetime.strptime(made["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        patch.setattr("botocore.auth.get_current_datetime", lambda: moment)
+        S3SigV4Auth(credentials, "s3", "eu-south-2").add_auth(request)
+    assert made["Authorization"] == request.headers["Authorization"]
+    assert made["X-Amz-Content-SHA256"] == request.headers["X-Amz-Content-SHA256"]
 
 
 VERSIONS = b"""<ListVersionsResult><IsTruncated>false</IsTruncated><EncodingType>url</EncodingType><Version><Key>p/a%2Bb</Key>
