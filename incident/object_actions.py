@@ -84,15 +84,19 @@ class ObjectActions:
         first = actions[chunk[0]]
         store = self._store(first)
         doubtful = [index for index in chunk if index in journal.state.doubtful]
-        seen = self._watch.look(store, first.bucket, settling=bool(doubtful))
-        self._performed(_Chunk(actions, doubtful, first.bucket, store, journal, span, seen))
+        fresh = {index: action for index, action in actions.items() if index not in journal.state.doubtful}
+        seen, proven = self._workers.both(
+            lambda: self._watch.look(store, first.bucket, settling=bool(doubtful)),
+            lambda: unchanged(store, first.bucket, fresh, span.after if span is not None else None),
+        )
+        self._performed(_Chunk(actions, doubtful, first.bucket, store, journal, span, seen), set() if seen.moved else proven)
 
-    def _performed(self, one: _Chunk) -> None:
+    def _performed(self, one: _Chunk, proven: Collection[int]) -> None:
+        """``proven``: what need not be looked at in full, as nothing of it was begun and it is as planned."""
         self._abort_uploads(one)
         moved = one.seen.moved
         # Where nothing may be begun any more, what was begun is settled all the same: it may hide somebody's data.
         looked_at = one.doubtful if moved else list(one.actions)
-        proven = set() if moved else self._unchanged(one)
         rest = [one.actions[index] for index in looked_at if index not in proven]
         before = look(one.store, one.bucket, rest, self._workers, one.span, telling=False) if rest else {}
         first = next(iter(one.actions.values()))
@@ -118,12 +122,6 @@ class ObjectActions:
         one.journal.outcome(settled, self._clock())
         if ready:
             self._act(one, {index: one.actions[index] for index in ready}, before)
-
-    def _unchanged(self, one: _Chunk) -> set[int]:
-        """What need not be looked at in full: nothing of it was begun, and it is as planned."""
-        begun = set(one.doubtful)
-        fresh = {index: action for index, action in one.actions.items() if index not in begun}
-        return unchanged(one.store, one.bucket, fresh, one.span.after if one.span is not None else None)
 
     def _settled(self, one: _Chunk, index: int, action: ObjectAction, found: KeyHistory | None) -> Outcome | None:
         """What came of an earlier try; None when it certainly had no effect."""

@@ -38,6 +38,14 @@ class Workers:
         """What comes of each, in order."""
         return [act(item) for item in items] if self._pool is None else list(self._pool.map(act, items))
 
+    def both(self, one: Callable[[], _T], other: Callable[[], _R]) -> tuple[_T, _R]:
+        """What comes of two things that need not wait for each other."""
+        if self._pool is None:
+            return one(), other()
+        beside = self._pool.submit(one)
+        found = other()
+        return beside.result(), found
+
     @contextmanager
     def request(self) -> Iterator[None]:
         """Wait until one more may be in flight."""
