@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from incident.context import Context
-from incident.errors import StorageError, StorageUnreachable
+from incident.errors import KeyNeeded, StorageError, StorageUnreachable
 from incident.language import plural
 from incident.storage import open_reader
 from incident.storage.port import Described, ObjectReader
 from runbooks.actions import Action, Carried, CopyVersion
 from runbooks.facts import Facts
+from runbooks.plan import Refusal
 from runbooks.plan_lines import Keep
 from runbooks.survey import BucketState, CellSurvey
 
@@ -35,6 +38,9 @@ class Describing:
     reader: Callable[[CopyVersion], ObjectReader]
     states: Mapping[str, BucketState]
     lacking: list[str] = field(default_factory=list)
+    keyed: Counter[str] = field(default_factory=Counter)
+    """By their cells, how many versions only their owner's key opens."""
+    _counting: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, actions: Iterable[Action]) -> Sequence[Action]:
         return self.keep(self._described(actions))
@@ -44,6 +50,14 @@ class Describing:
         if not self.lacking:
             return ()
         return (f"{plural(len(self.lacking), 'version')} could not be looked at and will hardly be copied: {self.lacking[0]}",)
+
+    @property
+    def refused(self) -> tuple[Refusal, ...]:
+        """Cells that cannot come back whole. With consent the rest of them does, and what is left out fails by name."""
+        why = "under a customer's own key (SSE-C), and cannot be copied without it: copy them with that key, or leave them"
+        return tuple(
+            Refusal(cell, f"{plural(count, 'object')} {why}", "customer-key") for cell, count in sorted(self.keyed.items())
+        )
 
     def _described(self, actions: Iterable[Action]) -> Iterator[Action]:
         coming = iter(actions)
@@ -61,10 +75,20 @@ class Describing:
             found = self.reader(action).describe(action.bucket, action.key, action.source_version_id)
         except StorageUnreachable:
             raise
+        except KeyNeeded:
+            self._needs_key(action)
+            return action
         except StorageError as error:
             self.lacking.append(error.message)
             return action
+        if found.customer_key:
+            self._needs_key(action)
+            return action
         return replace(action, carries=carried(found, self.states.get(action.bucket)))
+
+    def _needs_key(self, action: CopyVersion) -> None:
+        with self._counting:
+            self.keyed[action.cell] += 1
 
 
 def carried(found: Described, state: BucketState | None) -> Carried:

@@ -72,6 +72,7 @@ def revert(context: Context, options: PlanOptions) -> Report:
     protected = frozenset(cell for cell in cells if rules.dataset(cell.dataset).protected)
     describing = describing_copies(context, facts)
     plan = plan_revert(replace(facts, keep=describing), consents, rules.skew, protected)
+    plan = replace(plan, refused=(*plan.refused, *describing.refused))
     warnings = tuple(dict.fromkeys(told for cell in cells for told in unpointed(context.config, cell)))
     return _shown(context, folder, _with(plan, (*warnings, *describing.warnings)), consents, options)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from incident.copy_facts import Describing, carried
-from incident.errors import KeyNeeded, StorageUnreachable
+from incident.errors import KeyNeeded, StorageError, StorageUnreachable
 from incident.kept_actions import ActionSpool
 from incident.storage.memory import MemoryStore
 from incident.storage.port import Checksum, Described, Encryption, Planned
@@ -22,11 +22,13 @@ KEY = "clean/orders/dt=1/"
 
 
 class Told(MemoryStore):
-    """Tells what S3 tells of an object; of "secret" only that its key is needed."""
+    """Tells what S3 tells of an object; of "secret" only that its key is needed, of "denied" nothing."""
 
     def describe(self, bucket: str, key: str, version_id: str | None = None) -> Described:
         if key.endswith("secret"):
             raise KeyNeeded("it is encrypted with a key that only its owner has")
+        if key.endswith("denied"):
+            raise StorageError("its key is not ours to use")
         if key.endswith("lost"):
             raise StorageUnreachable("no answer")
         assert version_id is not None
@@ -85,9 +87,19 @@ def test_who_copies_is_told_what_the_plan_knows_and_what_is_listed_now(world: Wo
 
 
 def test_a_version_that_cannot_be_described_stays_and_is_told(world: World) -> None:
+    plan, describing = planned(world, "a", "denied")
+    assert {one.key.rpartition("/")[2]: one.carries is None for _, one in plan.of(CopyVersion)} == {"a": False, "denied": True}
+    assert "not ours to use" in describing.warnings[0]
+    assert not describing.refused
+
+
+def test_what_only_its_owner_s_key_opens_is_refused_by_its_cell(world: World) -> None:
     plan, describing = planned(world, "a", "secret")
-    assert {one.key.rpartition("/")[2]: one.carries is None for _, one in plan.of(CopyVersion)} == {"a": False, "secret": True}
-    assert "only its owner" in describing.warnings[0]
+    assert [one.key[-1] for _, one in plan.of(CopyVersion)] == ["a", "t"], "left out, the cell would count as whole without it"
+    (refusal,) = describing.refused
+    assert (refusal.what, refusal.code) == (str(cell("dt=1")), "customer-key")
+    assert refusal.why.startswith("1 object ")
+    assert not describing.warnings
 
 
 def test_a_storage_that_does_not_answer_ends_the_planning(world: World) -> None:
