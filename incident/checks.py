@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from incident.config import Config, StorageRule
 from incident.context import Context
@@ -19,6 +22,9 @@ from lineage.errors import LineageError
 Status = Literal["ok", "warn", "fail"]
 _ENOUGH = 100_000
 """Events read of one source; it is the readable, not the read, that is checked."""
+_PATIENCE = 5
+"""Seconds."""
+_NOBODY = "start the server, or check endpoint in [[storage]] of incident.toml"
 _SOON = 30
 """Days within which an expiring version may be gone before the incident is over."""
 
@@ -107,6 +113,9 @@ def _bucket_of(config: Config, name: str, url: str) -> Check:
     from incident.storage import open_reader
 
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    rule = config.storage_for(bucket, prefix)
+    if rule is not None and (silent := _silent(rule)):
+        return Check(name, "fail", silent, _NOBODY)
     open_reader(config, bucket, prefix).state(bucket)
     return Check(name, "ok", "its bucket answers")
 
@@ -142,6 +151,8 @@ def _storage(context: Context, rule: StorageRule) -> Check:
     from incident.storage import open_reader
 
     name = f"storage {rule.url}"
+    if silent := _silent(rule):
+        return Check(name, "fail", silent, _NOBODY)
     try:
         state = open_reader(context.config, rule.bucket, rule.prefix).state(rule.bucket)
     except IncidentError as error:
@@ -161,6 +172,21 @@ def _storage(context: Context, rule: StorageRule) -> Check:
             name, "warn", f"versioned, but its lifecycle removes older versions: {listed}", "suspend that rule during an incident"
         )
     return Check(name, "ok", "reachable, versioned")
+
+
+def _silent(rule: StorageRule) -> str:
+    """Why a server cannot be reached at all; empty where it can, or where nobody but a proxy may try.
+
+    Who is about to change data asks again and again, for a quarter of a minute; whoever only wants to know need not wait for that.
+    """
+    parts = urlsplit(rule.endpoint or "")
+    if parts.hostname is None or (parts.scheme in getproxies() and not proxy_bypass(parts.hostname)):
+        return ""
+    try:
+        socket.create_connection((parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)), _PATIENCE).close()
+    except (OSError, ValueError) as error:
+        return f"nobody answers at {rule.endpoint}: {getattr(error, 'strerror', None) or error}"
+    return ""
 
 
 def _quarantine(context: Context) -> Iterator[Check]:

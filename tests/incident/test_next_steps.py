@@ -54,3 +54,16 @@ def test_a_doctor_who_finds_more_says_failed() -> None:
     lacking = Check.failed("storage", CredentialsMissing("none", "log in"))
     broken = Check.failed("home", IncidentError("not writable", "name another"))
     assert [exit_code(found) for found in ([], [lacking], [lacking, broken], [broken])] == [OK, CREDENTIALS, FAILED, FAILED]
+
+
+def test_doctor_does_not_ask_again_and_again_where_nobody_listens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INCIDENT_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("botocore.httpsession.URLLib3Session.send", lambda *_: pytest.fail("the client was asked"))
+    (tmp_path / "incident.toml").write_text(
+        '[lineage]\nsources = ["s3://lake/events/"]\n[[storage]]\nurl = "s3://lake"\nendpoint = "http://127.0.0.1:1"\n'
+    )
+    assert run(["doctor"]) == FAILED
+    assert capsys.readouterr().err.count("nobody answers at http://127.0.0.1:1") == 2
