@@ -6,14 +6,17 @@ anything else. No memory grows with the length of a file: those that fill up are
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from functools import lru_cache
+from typing import Any, Final, Literal, NamedTuple
 
 import orjson
 
 from lineage.datasets import DatasetId, normalise
 from lineage.decoding.wire import ABSENT, PLAIN, Condition, Dataset, Facets, OwnFacets, Report, Subset
 from lineage.events import DatasetRef, asset_references, reference, scalar, subset
+from lineage.index.batch import Batch, Dated
 from lineage.index.partition_text import written
 from lineage.partitions import Partition, split_name
 
@@ -26,26 +29,36 @@ class Doubt(Exception):
 
 
 class Named(NamedTuple):
-    """Partitions that an event names, with their spellings, and as text that gives them back."""
+    """Partitions that an event names, with their spellings, and as text that gives them back.
+
+    ``json``: that text as a list; ``dated``: the keys under which they have dates, the same object for the same keys.
+    """
 
     partitions: tuple[Partition, ...]
     spelled: tuple[str, ...]
     texts: tuple[str, ...]
+    json: str
+    dated: tuple[str, ...]
 
 
 Found = tuple[int, Named | None, str | None]
 """A reference: the number of its constant part, and what differs from run to run, its partitions and its version."""
+
+Placed = tuple[int, Named | None, str | None]
+"""What differs of a reference, after its position in the event; only of those that name partitions or a version."""
 
 _Place = tuple[int, Found]
 """A dataset as it is named: the number of its constant when a subset names partitions, and what it is when none does."""
 
 
 class References:
-    """``constants`` by their numbers: references without partitions and version. Numbers are never taken back."""
+    """``constants`` by their numbers in a batch and those that follow it: references without partitions and version."""
 
-    def __init__(self) -> None:
-        self.constants: list[DatasetRef] = []
-        self._numbers: dict[DatasetRef, int] = {}
+    def __init__(self, batch: Batch) -> None:
+        self.constants = batch.refs
+        self._number = batch.ref
+        self._dated = batch.dated
+        self._noted: set[Dated] = set()
         self._made: dict[Found, DatasetRef] = {}
         self._assets: dict[str, tuple[tuple[DatasetId, Found], ...]] = {}
         self.inputs = Side(self, "input")
@@ -57,27 +70,24 @@ class References:
         if made.partitions or made.version is not None:
             constant = replace(made, partitions=(), spelled=(), version=None)
         if made.partitions:
-            named = Named(made.partitions, made.spelled, tuple(map(written, made.partitions)))
-        number = self._numbers.get(constant)
-        if number is None:
-            number = self._numbers[constant] = len(self.constants)
-            self.constants.append(constant)
-        return number, named, made.version
+            named = _as_named(dict(zip(made.partitions, made.spelled, strict=True)))
+        return self._number(constant), named, made.version
 
-    def whole(self, found: Found) -> DatasetRef:
-        """The reference of which these are the parts."""
-        number, named, version = found
-        if named is None and version is None:
-            return self.constants[number]
-        made = self._made.get(found)
-        if made is None:
-            make_room(self._made)
-            partitions, spelled = ((), ()) if named is None else named[:2]
-            made = replace(self.constants[number], partitions=partitions, spelled=spelled, version=version)
-            self._made[found] = made
-        return made
+    def whole(self, numbers: Sequence[int], placed: Iterable[Placed]) -> list[DatasetRef]:
+        """The references of an event by the numbers of their constants, and what else it says of some."""
+        found = [self.constants[number] for number in numbers]
+        for position, named, version in placed:
+            told = numbers[position], named, version
+            made = self._made.get(told)
+            if made is None:
+                make_room(self._made)
+                partitions, spelled = ((), ()) if named is None else named[:2]
+                made = replace(found[position], partitions=partitions, spelled=spelled, version=version)
+                self._made[told] = made
+            found[position] = made
+        return found
 
-    def assets(self, raw: Any, present: list[Found]) -> list[Found]:
+    def assets(self, raw: Any, present: Sequence[int]) -> list[Found]:
         """Of Airflow's inlets or outlets, those whose datasets are not among the references present."""
         if not isinstance(raw, str) or "uri" not in raw:
             return []
@@ -87,8 +97,15 @@ class References:
             if len(raw) < FULL:
                 make_room(self._assets)
                 self._assets[raw] = told
-        known = {self.constants[number].dataset for number, _, _ in present}
+        known = {self.constants[number].dataset for number in present}
         return [found for dataset, found in told if dataset not in known]
+
+    def note(self, number: int, dated: tuple[str, ...], *, sure: bool, versioned: bool = False) -> None:
+        """Note for the index under which keys the partitions of a reference have dates, and that it has versions."""
+        told = Dated(number, dated, sure, versioned)
+        if told not in self._noted:
+            self._noted.add(told)
+            self._dated.append(told)
 
 
 class Side:
@@ -104,25 +121,35 @@ class Side:
         self._partitions: dict[bytes, Named | None] = {}
         self._tails: dict[str, Named | None] = {}
         self._places: dict[tuple[str, ...], Named | None] = {}
+        self._noted: dict[int, tuple[str, ...]] = {}
+        """The keys that were noted last of a reference: nearly always those of the next event too."""
 
-    def find(self, raw: Dataset) -> Found:
-        """A dataset of an event. Raises Doubt or ValueError for what the tolerant way has to look at."""
-        facets, version = raw.facets, None
-        own = raw.inputFacets if self._reads else raw.outputFacets
-        told = None if own is None else own.subset
-        if (facets is None or facets == PLAIN) and (own is None or own.icebergScanReport is own.icebergCommitReport):
-            bare, otherwise = self._plain.get((raw.namespace, raw.name)) or self._new_plain(raw)
-        else:
-            bare, otherwise, told, version = self._telling_place(raw, facets or PLAIN, own or _NONE)
-        if told is not None and (condition := told.inputCondition if self._reads else told.outputCondition) is not None:
-            if condition.locations is None:
-                words = bytes(condition.partitions)
-                named = self._partitions.get(words) or self._named(words)
+    def find(self, told: Iterable[Dataset], numbers: list[int], placed: list[Placed]) -> None:
+        """Add the datasets of an event. Raises Doubt or ValueError for what the tolerant way has to look at."""
+        reads, plain, partitions, noted = self._reads, self._plain, self._partitions, self._noted
+        for raw in told:
+            facets, version = raw.facets, None
+            own = raw.inputFacets if reads else raw.outputFacets
+            subset = None if own is None else own.subset
+            if (facets is None or facets == PLAIN) and (own is None or own.icebergScanReport is own.icebergCommitReport):
+                bare, (number, named, _) = plain.get((raw.namespace, raw.name)) or self._new_plain(raw)
             else:
-                named = self._located(condition.locations, condition)
-            if named is not None:
-                return bare, named, version
-        return otherwise if version is None else (otherwise[0], otherwise[1], version)
+                bare, (number, named, _), subset, version = self._telling_place(raw, facets or PLAIN, own or _NONE)
+            if subset is not None and (condition := subset.inputCondition if reads else subset.outputCondition) is not None:
+                if condition.locations is None:
+                    words = bytes(condition.partitions)
+                    said = partitions.get(words) or self._named(words)
+                else:
+                    said = self._located(condition.locations, condition)
+                if said is not None:
+                    number, named = bare, said
+            if named is not None or version is not None:
+                placed.append((len(numbers), named, version))
+                dated = _NO_KEYS if named is None else named[4]
+                if noted.get(number) is not dated or version is not None:
+                    noted[number] = dated
+                    self._references.note(number, dated, sure=True, versioned=version is not None)
+            numbers.append(number)
 
     def _new_plain(self, raw: Dataset) -> _Place:
         name, ends = raw.name, raw.name.find("=")
@@ -200,6 +227,7 @@ class Side:
 
 
 _TELLING = ("lifecycleStateChange", "dbt_model", "dbt_exposures", "symlinks", "ownership", "storage")
+_NO_KEYS: Final[tuple[str, ...]] = ()
 _NONE = OwnFacets()
 _NO_REPORT = Report()
 
@@ -211,7 +239,16 @@ def _version(told: Any) -> str | None:
 
 
 def _as_named(told: dict[Partition, str]) -> Named | None:
-    return Named(tuple(told), tuple(told.values()), tuple(map(written, told))) if told else None
+    if not told:
+        return None
+    texts = tuple(map(written, told))
+    dated = tuple(dict.fromkeys(key for one in told for key in one.dated_keys))
+    return Named(tuple(told), tuple(told.values()), texts, orjson.dumps(texts).decode(), _same(dated))
+
+
+@lru_cache(maxsize=1 << 10)
+def _same(keys: tuple[str, ...]) -> tuple[str, ...]:
+    return keys
 
 
 def make_room(memory: dict[Any, Any]) -> None:

@@ -27,7 +27,7 @@ class Subset(Struct, gc=False):
 
 
 class Version(Struct, gc=False):
-    datasetVersion: Any = None  # noqa: N815
+    datasetVersion: str | int | None = None  # noqa: N815  # nothing that equals another in Python only
 
 
 class Facets(Struct, gc=False):
@@ -50,7 +50,7 @@ PLAIN: Final = Facets()
 class Report(Struct, gc=False):
     """Iceberg's, of a scan or a commit."""
 
-    snapshotId: Any = None  # noqa: N815
+    snapshotId: str | int | None = None  # noqa: N815
     operation: Any = None
 
 

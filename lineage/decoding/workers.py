@@ -22,10 +22,11 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
 
-from lineage.decoding.batches import Filling, read_batches
+from lineage.decoding.batches import read_batches
+from lineage.decoding.filling import Filling
 from lineage.decoding.streams import BUFFER, Range
 from lineage.events import DatasetRef
-from lineage.index.batch import Batch, Extra, Head
+from lineage.index.batch import Batch, Dated, Extra, Head, Pairs
 from lineage.sources import Problems, Skipped
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def read_together(
                     given.clear()
                     continue
                 batch, done[given.popleft()] = answer
-                if batch.time:
+                if len(batch):
                     yield batch
             elif waiting:
                 number = waiting.popleft()
@@ -129,8 +130,11 @@ def _batches(part: Part, file: BinaryIO, problems: Problems, filling: Filling, s
 
 # --- the helper ----------------------------------------------------------------------------------------------------------
 
-_Answer = tuple[bool, list[DatasetRef], list[Head], list[int], list[int], list[str | None], list[Any], Decoded]
-"""Whether references and heads are numbered anew, the new ones of both, the columns of one batch, and what else is to be told."""
+_Repeated = tuple[list[DatasetRef], list[Head], list[tuple[int, int]], list[Dated]]
+"""What is told once for batches that follow one another: references, heads, shapes, and notes."""
+
+_Answer = tuple[bool, _Repeated, Pairs, list[int], list[int], list[str | None], list[Any], Decoded]
+"""Whether what repeats is numbered anew, what is new of it, the columns of one batch, and what else is to be told."""
 
 
 def main() -> None:
@@ -148,9 +152,7 @@ def serve(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for who asked
     gc.disable()
     filling = Filling()
-    refs: list[DatasetRef] = []
-    heads: list[Head] = []
-    told = 0, 0
+    before, told = Batch(), (0, 0, 0, 0)
     with suppress(EOFError, OSError):
         while True:
             problems = Problems()
@@ -159,14 +161,20 @@ def serve(pipe: Connection) -> None:
                 if _inode(file) != part.inode:
                     return  # who asked has the right one open
                 batch = next(_batches(part, file, problems, filling, size=1 << 62), Batch())
-            anew = batch.refs is not refs and bool(batch.time)
+            anew = batch.refs is not before.refs and len(batch) > 0
             if anew:
-                refs, heads, told = batch.refs, batch.heads, (0, 0)
+                before, told = batch, (0, 0, 0, 0)
+            refs, heads, shapes, dated = _repeated(before)
+            new = refs[told[0] :], heads[told[1] :], shapes[told[2] :], dated[told[3] :]
+            told = len(refs), len(heads), len(shapes), len(dated)
             extra = [one and tuple(one) for one in batch.extra]
-            new = refs[told[0] :], heads[told[1] :]
-            answer: _Answer = (anew, *new, batch.time, batch.head, batch.run, extra, Decoded(filling.lines, problems))
-            told = len(refs), len(heads)
+            decoded = Decoded(filling.lines, problems)
+            answer: _Answer = (anew, new, batch.pairs, batch.time, batch.head, batch.run, extra, decoded)
             pipe.send_bytes(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
+
+
+def _repeated(batch: Batch) -> _Repeated:
+    return batch.refs, batch.heads, batch.shapes, batch.dated
 
 
 @dataclass
@@ -177,8 +185,7 @@ class _Helper:
     _process: Any = None
     _answers: SimpleQueue[bytes | None] = field(default_factory=SimpleQueue)
     _gone: bool = False
-    _refs: list[DatasetRef] = field(default_factory=list)
-    _heads: list[Head] = field(default_factory=list)
+    _last: Batch = field(default_factory=Batch)
 
     def __enter__(self) -> Self:
         return self
@@ -212,13 +219,17 @@ class _Helper:
             self._gone = True
             return None
         answer: _Answer = pickle.loads(told)  # noqa: S301  # our own process made it
-        anew, refs, heads, time, head, run, extra, decoded = answer
-        if anew:
-            self._refs, self._heads = [], []
-        self._refs += refs
-        self._heads += heads
-        made = [None if one is None else _extra(Extra, one) for one in extra]
-        return Batch(self._refs, self._heads, time, head, run, made), decoded
+        anew, new, pairs, time, head, run, extra, decoded = answer
+        self._last = Batch() if anew else self._last.following()
+        refs, heads, shapes, dated = new
+        self._last.refs.extend(refs)
+        self._last.heads.extend(heads)
+        self._last.shapes.extend(shapes)
+        self._last.dated.extend(dated)
+        self._last.pairs = pairs
+        self._last.time, self._last.head, self._last.run = time, head, run
+        self._last.extra = [None if one is None else _extra(Extra, one) for one in extra]
+        return self._last, decoded
 
     def _start(self) -> None:
         """As a program of its own: a fork would copy locks of threads that are not there, a spawn would run our caller again."""

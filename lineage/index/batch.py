@@ -1,11 +1,13 @@
 """Events as columns: what a decoder hands to the index. Plain lists, so that a process can hand a batch to another.
 
 What repeats is told once: references (``ref``) and heads; a row an event holds its time, its head, its run, and what differs from
-run to run. Reading events into a batch and out of it again gives the same events, less ``notes`` and ``spelled``.
+run to run. A run's beginning and end, where a decoder saw both, are one row of ``pairs``. Reading events into a batch and out of
+it again gives the same events, less ``notes`` and ``spelled``.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
@@ -52,12 +54,49 @@ _extra = tuple.__new__
 """Makes a named tuple at a third of the cost: half of all events have one."""
 
 
+class Dated(NamedTuple):
+    """That partitions of a reference (its number) were named with dates under these keys; see ``Dimensions.dated``."""
+
+    reference: int
+    keys: tuple[str, ...]
+    sure: bool
+    versioned: bool
+
+
+@dataclass(slots=True)
+class Pairs:
+    """Attempts as nearly all are told: a beginning and a later end that do not disagree. The columns have one entry an attempt.
+
+    ``shape``: the number of the two heads; the others are the columns of ``attempts`` of these names.
+    """
+
+    run: Sequence[str] = ()
+    run_crc: array[int] = field(default_factory=lambda: array("I"))
+    start: array[int] = field(default_factory=lambda: array("q"))
+    end: array[int] = field(default_factory=lambda: array("q"))
+    shape: array[int] = field(default_factory=lambda: array("i"))
+    nominal_start: Sequence[int | None] = ()
+    nominal_end: Sequence[int | None] = ()
+    partition_key: Sequence[str | None] = ()
+    code_version: Sequence[str | None] = ()
+    slots: Sequence[str | None] = ()
+
+    def __len__(self) -> int:
+        return len(self.run)
+
+
 @dataclass(slots=True)
 class Batch:
-    """Some events. ``refs`` and ``heads`` by their numbers in this batch; the four columns have one entry an event."""
+    """Some events. ``refs``, ``heads`` and ``shapes`` by their numbers in this batch; the four columns have one entry an event.
+
+    ``dated``: what is to be noted of the references that ``pairs`` name.
+    """
 
     refs: list[DatasetRef] = field(default_factory=list)
     heads: list[Head] = field(default_factory=list)
+    shapes: list[tuple[int, int]] = field(default_factory=list)
+    dated: list[Dated] = field(default_factory=list)
+    pairs: Pairs = field(default_factory=Pairs)
     time: list[int] = field(default_factory=list)
     head: list[int] = field(default_factory=list)
     run: list[str | None] = field(default_factory=list)
@@ -68,11 +107,12 @@ class Batch:
     )
 
     def __len__(self) -> int:
-        return len(self.time)
+        """How many events it holds."""
+        return len(self.time) + 2 * len(self.pairs)
 
     def following(self) -> Batch:
         """An empty batch whose numbers go on from here: those of references and heads so far mean the same in both."""
-        return Batch(self.refs, self.heads, _refs=self._refs, _heads=self._heads)
+        return Batch(self.refs, self.heads, self.shapes, self.dated, _refs=self._refs, _heads=self._heads)
 
     def ref(self, constant: DatasetRef) -> int:
         """The number of a reference that names no partitions, spelling or version; the rest of it is as the event says."""
@@ -97,16 +137,19 @@ class Batch:
         owners: tuple[str, ...] = (),
     ) -> None:
         """One event; the arguments are those of ``Event``."""
-        flags = (nominal is not None) | (partition_key is not None) << 1 | (code_version is not None) << 2
-        key = (kind, job, inputs, outputs, owners, flags)  # equal to the head that it is, and cheaper to make
-        head = self._heads.get(key)
-        if head is None:
-            head = self._heads[key] = len(self.heads)
-            self.heads.append(Head(*key))
+        flags = flags_of(nominal, partition_key, code_version)
         self.time.append(time)
-        self.head.append(head)
+        self.head.append(self.numbered((kind, job, inputs, outputs, owners, flags)))
         self.run.append(run_id)
         self.extra.append(_extra(Extra, (slots, nominal, partition_key, code_version)) if flags or slots else None)
+
+    def numbered(self, head: tuple[int, JobId | None, tuple[int, ...], tuple[int, ...], tuple[str, ...], int]) -> int:
+        """The number of a head, told as a plain tuple: equal to the head that it is, and cheaper to make."""
+        found = self._heads.get(head)
+        if found is None:
+            found = self._heads[head] = len(self.heads)
+            self.heads.append(Head(*head))
+        return found
 
     def event(self, made: Event) -> None:
         """One event as the tolerant path makes it."""
@@ -133,6 +176,11 @@ class Batch:
             made.code_version,
             made.owners,
         )
+
+
+def flags_of(nominal: object | None, partition_key: str | None, code_version: str | None) -> int:
+    """The flags of the head of an event that tells these."""
+    return (nominal is not None) | (partition_key is not None) << 1 | (code_version is not None) << 2
 
 
 def references(refs: Sequence[DatasetRef], numbers: Sequence[int], slots: Sequence[Slot], first: int = 0) -> Iterator[DatasetRef]:

@@ -9,7 +9,7 @@ from lineage.datasets import DatasetId, JobId
 from lineage.errors import PartitionError
 from lineage.events import DatasetRef
 from lineage.index import partition_text
-from lineage.index.batch import Batch, Head, Slot
+from lineage.index.batch import Batch, Dated, Head, Slot
 from lineage.partitions import parse_partition
 
 DatedKeys = tuple[str, ...]
@@ -23,6 +23,9 @@ class _Taken:
     heads: list[Head]
     ref_numbers: list[int] = field(default_factory=list)
     head_numbers: list[int] = field(default_factory=list)
+    shape_numbers: list[int] = field(default_factory=list)
+    dated: int = 0
+    """How many of their notes were taken."""
 
 
 @dataclass(slots=True)
@@ -99,8 +102,8 @@ class Dimensions:
             found = self._told_by[shape] = tuple(dict.fromkeys(self.job(job) for job in told if job is not None))
         return found
 
-    def take(self, batch: Batch) -> list[int]:
-        """The numbers here of a batch's heads. Of batches that follow one another, only what is new is looked at."""
+    def take(self, batch: Batch) -> tuple[list[int], list[int]]:
+        """The numbers here of a batch's heads and shapes. Of batches that follow one another, only what is new is looked at."""
         found = next((one for one in self._taken if one.heads is batch.heads), None)
         if found is None:
             found = _Taken(batch.heads)
@@ -115,28 +118,37 @@ class Dimensions:
             )
             for one in batch.heads[len(found.head_numbers) :]
         ]
-        return found.head_numbers
+        heads = found.head_numbers
+        found.shape_numbers += [self.shape((heads[one], heads[two])) for one, two in batch.shapes[len(found.shape_numbers) :]]
+        for note in batch.dated[found.dated :]:
+            self._date(note._replace(reference=numbers[note.reference]))
+        found.dated = len(batch.dated)
+        return heads, found.shape_numbers
+
+    def _date(self, told: Dated) -> None:
+        reference = self.refs[told.reference]
+        if told.versioned:
+            self.versioned.add(reference.dataset)
+        self.dated.update((reference.dataset, key, told.sure and not reference.suffixed) for key in told.keys)
 
     def note_dates(self, head: int, slots: tuple[Slot, ...], partition_key: str | None) -> None:
         """Note down under which keys the partitions that an event names have their dates, and which datasets have versions."""
         if slots and (what := (head, _dates(slots))) not in self._seen:
             self._note(*what)
-        if partition_key is not None and (key := (head, _dated_key(partition_key))) not in self._seen:
+        if partition_key is not None and (key := (head, dated_keys(partition_key))) not in self._seen:
             self._note_key(*key)
 
     def _note(self, head: int, dates: Dates) -> None:
         self._seen.add((head, dates))
         told = self.heads[head].inputs + self.heads[head].outputs
         for position, keys, versioned in dates:
-            reference = self.refs[told[position]]
-            if versioned:
-                self.versioned.add(reference.dataset)
-            self.dated.update((reference.dataset, key, not reference.suffixed) for key in keys)  # a run's key may replace that
+            self._date(Dated(told[position], keys, sure=True, versioned=versioned))  # a name's end may give way to a run's key
 
     def _note_key(self, head: int, keys: DatedKeys) -> None:
         """A key takes the place of a name's end, if it is a partition."""
         self._seen.add((head, keys))
-        self.dated.update((self.refs[number].dataset, key, False) for number in self.heads[head].outputs for key in keys)
+        for number in self.heads[head].outputs:
+            self._date(Dated(number, keys, sure=False, versioned=False))
 
 
 @lru_cache(maxsize=1 << 16)
@@ -153,7 +165,8 @@ def _dates(slots: tuple[Slot, ...]) -> Dates:
 
 
 @lru_cache(maxsize=1 << 16)
-def _dated_key(text: str) -> DatedKeys:
+def dated_keys(text: str) -> DatedKeys:
+    """The keys under which a run's own partition key has dates; none where it is no partition."""
     try:
         return parse_partition(text).dated_keys
     except PartitionError:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
-from lineage.decoding.batches import Filling, read_batches
+from lineage.decoding.batches import read_batches
+from lineage.decoding.filling import Filling
 from lineage.decoding.streams import Range
 from lineage.decoding.workers import pays, read_together
 from lineage.index.batch import Batch

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
@@ -12,9 +13,9 @@ import orjson
 
 from lineage.datasets import DatasetId, JobId
 from lineage.events import DatasetRef
-from lineage.index.batch import KINDS, Head
+from lineage.index.batch import KINDS, Head, Pairs
 from lineage.index.dimensions import Dimensions
-from lineage.index.rows import Row
+from lineage.index.rows import STATES, Row
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,11 +63,66 @@ def attempts_table(rows: Sequence[Row]) -> pa.Table:
     return pa.table([pa.array(column, one.type) for column, one in zip(columns, schema, strict=True)], schema=schema)
 
 
+def pairs_table(pairs: Pairs, shapes: Sequence[int], known: Dimensions) -> pa.Table:
+    """The same of a batch's pairs; ``shapes``: the numbers here of its shapes."""
+    import pyarrow as pa
+
+    schema = attempts_schema()
+
+    def of_shapes(name: str, values: list[Any]) -> pa.Array:
+        return pa.array(values, schema.field(name).type).take(shape)
+
+    def of_numbers(name: str, values: array[int]) -> pa.Array:
+        return pa.Array.from_buffers(schema.field(name).type, len(values), [None, pa.py_buffer(values)])
+
+    shape = pa.Array.from_buffers(pa.int32(), len(pairs), [None, pa.py_buffer(pairs.shape)])
+    columns = {
+        "job": of_shapes("job", [known.jobs_of(one)[0] for one in shapes]),
+        "number": pa.repeat(pa.scalar(0, pa.int32()), len(pairs)),
+        "state": of_shapes("state", [STATES[KINDS[known.heads[known.shapes[one][-1]].kind]] for one in shapes]),
+        "shape": of_shapes("shape", list(shapes)),
+        **{name: of_numbers(name, getattr(pairs, name)) for name in ("start", "end", "run_crc")},
+        **{name: pa.nulls(len(pairs), schema.field(name).type) for name in ("times", "odd")},
+    }
+    for name in ("run", "nominal_start", "nominal_end", "partition_key", "code_version", "slots"):
+        columns[name] = pa.array(getattr(pairs, name), schema.field(name).type)
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
 def rows_in(table: pa.Table) -> list[Row]:
     """The rows of a table; None for columns that were not read."""
     there = set(table.column_names)
     columns = (table[name].to_pylist() if name in there else repeat(None, table.num_rows) for name in Row._fields)
     return list(map(Row, *columns)) if table.num_rows else []
+
+
+def by_day(table: pa.Table) -> Iterator[tuple[str | None, pa.Table]]:
+    """The attempts of each day (UTC) on which some ended, and of those (None) that are open; each by job and start."""
+    import pyarrow as pa
+
+    days = table["end"].cast(pa.timestamp("ns")).cast(pa.date32(), safe=False)
+    order = [(name, "ascending") for name in ("day", "job", "start")]
+    table = table.append_column("day", days).sort_by(order)
+    first = 0
+    for day, count in counted(table["day"]):
+        yield None if day is None else f"{day:%Y-%m-%d}", table.slice(first, count).drop_columns(["day"])
+        first += count
+
+
+def counted(column: pa.ChunkedArray) -> Iterator[tuple[Any, int]]:
+    """How often each value is there, in the order in which they appear."""
+    import pyarrow.compute as pc
+
+    found = pc.value_counts(column)
+    return zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True)
+
+
+def without(table: pa.Table, runs: Collection[str]) -> pa.Table:
+    """A table less the rows of these runs."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    return table.filter(pc.invert(pc.is_in(table["run"], value_set=pa.array(runs, pa.string()))))
 
 
 def parquet(table: pa.Table, *, row_group: int = ROW_GROUP) -> bytes:

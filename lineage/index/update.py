@@ -104,7 +104,7 @@ def update(
     before = latest(files)
     if before is not None and not anew and not news(before, there) and not (files.exclusive and files.has(PENDING)):
         return _updated(before, 0, problems)
-    from lineage.decoding.batches import Filling
+    from lineage.decoding.filling import Filling
     from lineage.index.ingest import Ingest
     from lineage.index.resuming import read_on
 

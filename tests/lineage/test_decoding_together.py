@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lineage.decoding import workers
-from lineage.decoding.batches import Filling, read_batches
+from lineage.decoding.batches import read_batches
+from lineage.decoding.filling import Filling
 from lineage.decoding.workers import pays, read_together
-from lineage.index.batch import Batch, event_of
+from lineage.events import Event
+from lineage.index.batch import Batch
 from lineage.index.dimensions import Dimensions
 from lineage.sources import Problems
 from tests.bench.company import company
+from tests.lineage.batch_events import events_in
 
 
 @pytest.fixture
@@ -33,26 +34,17 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def told(batches: Iterator[Batch]) -> Counter[str]:
-    """The events, however they are numbered and in whatever order."""
-    found: Counter[str] = Counter()
-    for batch in batches:
-        for time, head, run, extra in zip(batch.time, batch.head, batch.run, batch.extra, strict=True):
-            found[repr(event_of(batch.refs, batch.heads[head], time, run, extra))] += 1
-    return found
-
-
-def alone(path: Path, first_line: int) -> tuple[Counter[str], Problems, int]:
+def alone(path: Path, first_line: int) -> tuple[list[Event], Problems, int]:
     problems, filling = Problems(), Filling()
     with path.open("rb") as file:
-        found = told(read_batches(str(path), file, problems, first_line=first_line, filling=filling))
+        found = events_in(read_batches(str(path), file, problems, first_line=first_line, filling=filling))
     return found, problems, filling.lines
 
 
-def together(path: Path, first_line: int) -> tuple[Counter[str], Problems, int]:
+def together(path: Path, first_line: int) -> tuple[list[Event], Problems, int]:
     problems, filling = Problems(), Filling()
     with path.open("rb") as file:
-        found = told(read_together(str(path), file, 0, path.stat().st_size, problems, first_line, filling))
+        found = events_in(read_together(str(path), file, 0, path.stat().st_size, problems, first_line, filling))
     return found, problems, filling.lines
 
 
@@ -93,7 +85,7 @@ def test_a_helper_that_finds_another_file_of_that_name_leaves_it_alone(file: Pat
         other = file.with_suffix(".new")
         other.write_bytes(b"x" * size)
         other.replace(file)  # rotated away while it is read
-        found = told(read_together(str(file), opened, 0, size, problems, 1, filling))
+        found = events_in(read_together(str(file), opened, 0, size, problems, 1, filling))
     assert (found, problems, filling.lines) == expected
 
 
@@ -113,10 +105,13 @@ def test_batches_that_follow_one_another_are_numbered_as_by_themselves(file: Pat
     assert len(batches) > 5
     one_by_one, each_anew = Dimensions(), Dimensions()
     for batch in batches:
-        numbers = one_by_one.take(batch)
-        same = each_anew.take(Batch(list(batch.refs), list(batch.heads)))
+        numbers, shapes = one_by_one.take(batch)
+        same, alike = each_anew.take(Batch(list(batch.refs), list(batch.heads), list(batch.shapes), list(batch.dated)))
         assert [one_by_one.heads[one] for one in numbers] == [each_anew.heads[one] for one in same]
+        assert [one_by_one.shapes[one] for one in shapes] == [each_anew.shapes[one] for one in alike]
     assert one_by_one.refs == each_anew.refs
+    assert one_by_one.dated == each_anew.dated
+    assert one_by_one.dated
 
 
 def test_a_helper_pays_for_large_files_only_and_for_files_only(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,10 +21,11 @@ import zstandard
 from lineage.decoding.batches import read_batches
 from lineage.decoding.rows import Lines
 from lineage.events import Event, Unusable, decode, event
-from lineage.index.batch import Batch, event_of
+from lineage.index.batch import Batch
 from lineage.sources import Problems
 from lineage.sources.openlineage import events_of
 from tests.bench.company import company
+from tests.lineage.batch_events import events_in
 from tests.lineage.broken_lines import FILES, broken, lines_of
 
 COUNT = int(os.environ.get("BROKEN_LINES", "10000"))
@@ -241,15 +242,6 @@ def test_memories_that_fill_up_forget_and_stay_right(monkeypatch: pytest.MonkeyP
     same(lines, reversed(told))
 
 
-def _events_in(batches: Iterable[Batch]) -> list[Event]:
-    """The events of batches; spellings and notes are not in them."""
-    return [
-        event_of(batch.refs, batch.heads[head], time, run, extra)
-        for batch in batches
-        for time, head, run, extra in zip(batch.time, batch.head, batch.run, batch.extra, strict=True)
-    ]
-
-
 def _content() -> bytes:
     random = Random("two ways of a file")
     lines = [random.choice(lines_of(path)) for path in FILES for _ in range(10)]
@@ -270,7 +262,7 @@ def test_batches_of_a_file_hold_its_events_and_tell_its_problems(size: int, firs
     for made in events:
         plain.event(made)
     batches = list(read_batches("f.ndjson", io.BytesIO(content), in_batches, first_line=first_line, size=size))
-    assert _events_in(batches) == _events_in([plain])
+    assert events_in(batches) == events_in([plain])
     assert in_batches == one_by_one
     assert in_batches.skipped
     assert all(len(one) for one in batches)
