@@ -186,6 +186,8 @@ class Ingest:
         """Make it what readers see."""
         named = commit(self.files, made)
         self._forget(self.base, named)
+        if self.files.exclusive:
+            self.files.remove([PENDING])  # last: while it is there, whoever comes clears up what is left
         return named
 
     def _forget(self, before: Manifest, made: Manifest) -> None:

@@ -141,8 +141,6 @@ def commit(files: Files, made: Manifest) -> Manifest:
         raise IndexUnreadable(
             f"another ingest has written the event index {files.place} meanwhile", "run incident lineage ingest again"
         )
-    if files.exclusive:
-        files.remove([PENDING])
     _forget(files, named)
     return named
 

@@ -19,8 +19,9 @@ from typing import Any
 import pytest
 
 from lineage.history import History
-from lineage.index.files import LocalFiles
-from lineage.index.manifest import latest
+from lineage.index import ingest
+from lineage.index.files import Files, LocalFiles
+from lineage.index.manifest import Manifest, commit, latest
 from lineage.index.query import Query
 from lineage.index.reader import Index
 from lineage.index.update import update
@@ -29,7 +30,7 @@ from tests.bench.company import company
 KILLS = int(os.environ.get("INGEST_KILLS", "10"))
 INGEST = """
 import sys
-from lineage.index.files import LocalFiles
+from lineage.index.files import Files, LocalFiles
 from lineage.index import ingest, update
 ingest._ENOUGH = 400  # many small files and checkpoints
 update.update(LocalFiles(sys.argv[1]), [sys.argv[2]], checkpoint=300)
@@ -100,6 +101,27 @@ def test_a_killed_ingest_leaves_the_former_index_and_the_next_one_ends_where_an_
         assert not orphans(disturbed)
         assert not (disturbed / "pending.json").exists()
         shutil.rmtree(disturbed)
+
+
+def test_what_an_ingest_had_no_time_to_clear_up_goes_with_the_next_one(
+    tmp_path: Path, made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, sources = tmp_path / "index", tmp_path / "events"
+    sources.mkdir()
+    for number, one in zip(range(40), made.events(), strict=False):
+        (sources / f"{number:02d}.ndjson").write_text(json.dumps(one) + "\n")
+
+    def dies(files: Files, made: Manifest) -> None:
+        commit(files, made)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as dying:
+        dying.setattr(ingest, "commit", dies)
+        with pytest.raises(KeyboardInterrupt):
+            update(LocalFiles(place), [str(sources)], checkpoint=10)
+    assert orphans(place)
+    assert update(LocalFiles(place), [str(sources)], checkpoint=10).new_events == 0
+    assert not orphans(place)
 
 
 def killed(place: Path, sources: Path, after: float) -> bool:
