@@ -6,17 +6,16 @@ later end, is an event by itself: who takes the batch puts the events of a run t
 
 from __future__ import annotations
 
-from array import array
 from typing import Final, NamedTuple
-from zlib import crc32
 
 import orjson
 
 from lineage.decoding.references import FULL, Placed
 from lineage.decoding.rows import UNFIT, Lines
 from lineage.decoding.wire import RunEvent, decode
-from lineage.index.batch import KIND, TERMINAL, Batch, Extra, Pairs, flags_of
+from lineage.index.batch import KIND, TERMINAL, Batch, Extra, Pair, flags_of
 from lineage.index.dimensions import dated_keys
+from lineage.index.schema import pairs_batch
 from lineage.timestamps import AFTER, parse
 
 _WAITING: Final = 2048
@@ -45,10 +44,6 @@ _said = tuple.__new__
 """Makes a named tuple at a third of the cost."""
 
 
-_Pair = tuple[str, int, int, int, tuple[int, int] | None, str | None, str | None, str | None]
-"""Run, start, end, shape, nominal time, partition key, code version and slots of an attempt."""
-
-
 class Filling:
     """Fills one batch after another. What producers repeat is understood once for all of them."""
 
@@ -67,7 +62,7 @@ class Filling:
         self._ended: dict[tuple[int, int], int] = {}
         self._templates: dict[tuple[int, tuple[int, ...]], str] = {}
         self._keyed: set[tuple[int, tuple[str, ...]]] = set()
-        self._pairs: list[_Pair] = []
+        self._pairs: list[Pair] = []
 
     def holds(self) -> bool:
         """Whether there is something in the batch."""
@@ -79,7 +74,8 @@ class Filling:
         anew = max(len(done.refs), len(done.heads), len(done.shapes)) > FULL
         if anew:
             self.settle()  # what waits has numbers that end here
-        done.pairs, self._pairs = _columns(self._pairs), []
+        if self._pairs:
+            done.pairs, self._pairs = pairs_batch(self._pairs), []
         if anew:
             self._anew()
         else:
@@ -202,21 +198,3 @@ class Filling:
         batch.head.append(head)
         batch.run.append(run_id)
         batch.extra.append(Extra(slots, nominal, key, code) if flags or slots else None)
-
-
-def _columns(told: list[_Pair]) -> Pairs:
-    if not told:
-        return Pairs()
-    runs, starts, ends, shapes, nominals, keys, codes, texts = zip(*told, strict=True)
-    return Pairs(
-        runs,
-        array("I", map(crc32, map(str.encode, runs))),
-        array("q", starts),
-        array("q", ends),
-        array("i", shapes),
-        [None if one is None else one[0] for one in nominals],
-        [None if one is None else one[1] for one in nominals],
-        keys,
-        codes,
-        texts,
-    )

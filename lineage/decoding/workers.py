@@ -26,18 +26,20 @@ from lineage.decoding.batches import read_batches
 from lineage.decoding.filling import Filling
 from lineage.decoding.streams import BUFFER, Range
 from lineage.events import DatasetRef
-from lineage.index.batch import Batch, Dated, Extra, Head, Pairs
+from lineage.index.batch import Batch, Dated, Extra, Head
 from lineage.sources import Problems, Skipped
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
+    import pyarrow as pa
+
 LARGE: Final = 96 * 1024 * 1024
 """Bytes of lines from which a helper pays: starting one costs what a tenth of them does."""
 
-_PART = 16 * 1024 * 1024
-_AHEAD = 2
-"""Parts that the helper is given ahead, so that it never waits for us; what bounds the memory of its answers."""
+_PART = 8 * 1024 * 1024
+_AHEAD = 10
+"""Parts that the helper is given ahead, so that it does not wait while we write; what bounds the memory of its answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,8 @@ def read_together(
     given: deque[int] = deque()
     with _Helper() as helper:
         while waiting or given:
-            while waiting and len(given) < _AHEAD and helper.give(parts[waiting[0]]):
-                given.append(waiting.popleft())
+            while waiting and len(given) < min(_AHEAD, 1 + len(waiting) // 2) and helper.give(parts[waiting[0]]):
+                given.append(waiting.popleft())  # fewer towards the end, so that both are done at once
             if given and (not waiting or helper.has_answered()):
                 answer = helper.answer()
                 if answer is None:  # it is gone, and what it was given is still to be done
@@ -133,7 +135,7 @@ def _batches(part: Part, file: BinaryIO, problems: Problems, filling: Filling, s
 _Repeated = tuple[list[DatasetRef], list[Head], list[tuple[int, int]], list[Dated]]
 """What is told once for batches that follow one another: references, heads, shapes, and notes."""
 
-_Answer = tuple[bool, _Repeated, Pairs, list[int], list[int], list[str | None], list[Any], Decoded]
+_Answer = tuple[bool, _Repeated, "pa.RecordBatch | None", list[int], list[int], list[str | None], list[Any], Decoded]
 """Whether what repeats is numbered anew, what is new of it, the columns of one batch, and what else is to be told."""
 
 

@@ -7,14 +7,16 @@ it again gives the same events, less ``notes`` and ``spelled``.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lineage.datasets import JobId
 from lineage.events import DatasetRef, Event, EventType
 from lineage.index import partition_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 KINDS: Final[tuple[EventType, ...]] = ("OTHER", "START", "RUNNING", "COMPLETE", "ABORT", "FAIL")
 """Types of events by their number, which is also their order within one moment."""
@@ -63,40 +65,23 @@ class Dated(NamedTuple):
     versioned: bool
 
 
-@dataclass(slots=True)
-class Pairs:
-    """Attempts as nearly all are told: a beginning and a later end that do not disagree. The columns have one entry an attempt.
-
-    ``shape``: the number of the two heads; the others are the columns of ``attempts`` of these names.
-    """
-
-    run: Sequence[str] = ()
-    run_crc: array[int] = field(default_factory=lambda: array("I"))
-    start: array[int] = field(default_factory=lambda: array("q"))
-    end: array[int] = field(default_factory=lambda: array("q"))
-    shape: array[int] = field(default_factory=lambda: array("i"))
-    nominal_start: Sequence[int | None] = ()
-    nominal_end: Sequence[int | None] = ()
-    partition_key: Sequence[str | None] = ()
-    code_version: Sequence[str | None] = ()
-    slots: Sequence[str | None] = ()
-
-    def __len__(self) -> int:
-        return len(self.run)
+Pair = tuple[str, int, int, int, tuple[int, int] | None, str | None, str | None, str | None]
+"""An attempt as nearly all are told: a beginning and a later end that do not disagree. Its run, start and end, the number of its
+two heads, and what the columns ``nominal_*``, ``partition_key``, ``code_version`` and ``slots`` of attempts have."""
 
 
 @dataclass(slots=True)
 class Batch:
     """Some events. ``refs``, ``heads`` and ``shapes`` by their numbers in this batch; the four columns have one entry an event.
 
-    ``dated``: what is to be noted of the references that ``pairs`` name.
+    ``pairs``: the attempts that a decoder saw whole (``schema.pairs_batch``); ``dated``: what is to be noted of their references.
     """
 
     refs: list[DatasetRef] = field(default_factory=list)
     heads: list[Head] = field(default_factory=list)
     shapes: list[tuple[int, int]] = field(default_factory=list)
     dated: list[Dated] = field(default_factory=list)
-    pairs: Pairs = field(default_factory=Pairs)
+    pairs: pa.RecordBatch | None = None
     time: list[int] = field(default_factory=list)
     head: list[int] = field(default_factory=list)
     run: list[str | None] = field(default_factory=list)
@@ -108,7 +93,7 @@ class Batch:
 
     def __len__(self) -> int:
         """How many events it holds."""
-        return len(self.time) + 2 * len(self.pairs)
+        return len(self.time) + (0 if self.pairs is None else 2 * self.pairs.num_rows)
 
     def following(self) -> Batch:
         """An empty batch whose numbers go on from here: those of references and heads so far mean the same in both."""

@@ -21,7 +21,7 @@ from lineage.index.schema import ROW_GROUP, attempts_table, counted, dimensions,
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_ENOUGH = 120_000
+_ENOUGH = 80_000
 """Events held before they are written: what bounds the memory."""
 
 
@@ -71,7 +71,7 @@ class Ingest:
         for time, head, run, extra in zip(batch.time, batch.head, batch.run, batch.extra, strict=True):
             if run is not None:
                 runs[run].append((time, kinds[head], heads[head], extra))
-        if len(batch.pairs):
+        if batch.pairs is not None:
             self._pairs.append(pairs_table(batch.pairs, shapes, self.dimensions))
         self._held += len(batch)
         if self._held >= _ENOUGH:
@@ -98,6 +98,8 @@ class Ingest:
             self.dimensions.attempts[shape] += count
         self._lately.add(table, self.dimensions)
         self._days.add(table, gone)
+        del table, rows
+        pa.default_memory_pool().release_unused()
 
     def _loosened(self, table: pa.Table, some: Collection[str], runs: dict[str, list[Told]]) -> pa.Table:
         """The table without some runs; their events go to the others by themselves."""

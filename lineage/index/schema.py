@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import io
-from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
+from zlib import crc32
 
 import orjson
 
 from lineage.datasets import DatasetId, JobId
 from lineage.events import DatasetRef
-from lineage.index.batch import KINDS, Head, Pairs
+from lineage.index.batch import KINDS, Head, Pair
 from lineage.index.dimensions import Dimensions
 from lineage.index.rows import STATES, Row
 
@@ -63,29 +63,45 @@ def attempts_table(rows: Sequence[Row]) -> pa.Table:
     return pa.table([pa.array(column, one.type) for column, one in zip(columns, schema, strict=True)], schema=schema)
 
 
-def pairs_table(pairs: Pairs, shapes: Sequence[int], known: Dimensions) -> pa.Table:
-    """The same of a batch's pairs; ``shapes``: the numbers here of its shapes."""
+def pairs_batch(pairs: Sequence[Pair]) -> pa.RecordBatch:
+    """Attempts that a decoder saw whole: the columns of attempts that its numbers can tell, ``shape`` by its own."""
+    import pyarrow as pa
+
+    runs, starts, ends, shapes, nominals, keys, codes, slots = zip(*pairs, strict=True)
+    columns = {
+        "run": runs,
+        "run_crc": list(map(crc32, map(str.encode, runs))),
+        "start": starts,
+        "end": ends,
+        "shape": shapes,
+        "nominal_start": [None if one is None else one[0] for one in nominals],
+        "nominal_end": [None if one is None else one[1] for one in nominals],
+        "partition_key": keys,
+        "code_version": codes,
+        "slots": slots,
+    }
+    schema = attempts_schema()
+    return pa.record_batch({name: pa.array(values, schema.field(name).type) for name, values in columns.items()})
+
+
+def pairs_table(pairs: pa.RecordBatch, shapes: Sequence[int], known: Dimensions) -> pa.Table:
+    """The same as attempts; ``shapes``: the numbers here of those there."""
     import pyarrow as pa
 
     schema = attempts_schema()
+    shape, count = pairs["shape"], pairs.num_rows
 
     def of_shapes(name: str, values: list[Any]) -> pa.Array:
         return pa.array(values, schema.field(name).type).take(shape)
 
-    def of_numbers(name: str, values: array[int]) -> pa.Array:
-        return pa.Array.from_buffers(schema.field(name).type, len(values), [None, pa.py_buffer(values)])
-
-    shape = pa.Array.from_buffers(pa.int32(), len(pairs), [None, pa.py_buffer(pairs.shape)])
     columns = {
+        **{name: pairs[name] for name in pairs.schema.names},
         "job": of_shapes("job", [known.jobs_of(one)[0] for one in shapes]),
-        "number": pa.repeat(pa.scalar(0, pa.int32()), len(pairs)),
+        "number": pa.repeat(pa.scalar(0, pa.int32()), count),
         "state": of_shapes("state", [STATES[KINDS[known.heads[known.shapes[one][-1]].kind]] for one in shapes]),
         "shape": of_shapes("shape", list(shapes)),
-        **{name: of_numbers(name, getattr(pairs, name)) for name in ("start", "end", "run_crc")},
-        **{name: pa.nulls(len(pairs), schema.field(name).type) for name in ("times", "odd")},
+        **{name: pa.nulls(count, schema.field(name).type) for name in ("times", "odd")},
     }
-    for name in ("run", "nominal_start", "nominal_end", "partition_key", "code_version", "slots"):
-        columns[name] = pa.array(getattr(pairs, name), schema.field(name).type)
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 

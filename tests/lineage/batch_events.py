@@ -19,6 +19,8 @@ def events_in(batches: Iterable[Batch]) -> list[Event]:
             event_of(batch.refs, batch.heads[head], time, run, extra)
             for time, head, run, extra in zip(batch.time, batch.head, batch.run, batch.extra, strict=True)
         ]
+        if batch.pairs is None:
+            continue
         known = Dimensions()
         _, shapes = known.take(batch)
         for row in rows_in(pairs_table(batch.pairs, shapes, known)):

@@ -117,7 +117,7 @@ def test_it_does_not_matter_which_events_of_a_run_are_seen_together(
         for number in range(0, len(lines), 20):
             (folder / f"{number:03d}.ndjson").write_bytes(b"\n".join(lines[number : number + 20]))
         found = []
-        for waiting, enough in ((2048, 120_000), (0, 120_000), (2, 120_000), (2048, 1)):
+        for waiting, enough in ((2048, 80_000), (0, 80_000), (2, 80_000), (2048, 1)):
             monkeypatch.setattr(filling, "_WAITING", waiting)
             monkeypatch.setattr(ingest, "_ENOUGH", enough)
             place = tmp_path / f"{seed}-{waiting}-{enough}"
@@ -151,7 +151,7 @@ def test_of_many_attempts_the_last_are_known_by_heart_whenever_the_others_are_le
     file = tmp_path / "events.ndjson"
     file.write_bytes(b"".join(orjson.dumps(one) + b"\n" for one in told))
     found = []
-    for many, enough in ((400_000, 120_000), (10, 100)):
+    for many, enough in ((400_000, 80_000), (10, 100)):
         monkeypatch.setattr(lately, "_MANY", many)
         monkeypatch.setattr(ingest, "_ENOUGH", enough)
         update(LocalFiles(tmp_path / str(many)), [str(file)])
