@@ -59,6 +59,12 @@ class References:
         self._number = batch.ref
         self._dated = batch.dated
         self._noted: set[Dated] = set()
+        self.plain: dict[tuple[str, str], _Place] = {}
+        self.suffixed: dict[tuple[str, str], tuple[int, int]] = {}
+        self.partitions: dict[bytes, Named | None] = {}
+        self.tails: dict[str, Named | None] = {}
+        self.places: dict[tuple[str, ...], Named | None] = {}
+        """What names, words and places mean to either side."""
         self._made: dict[Found, DatasetRef] = {}
         self._assets: dict[str, tuple[tuple[DatasetId, Found], ...]] = {}
         self.inputs = Side(self, "input")
@@ -115,12 +121,9 @@ class Side:
         self._references = references
         self._direction = direction
         self._reads = direction == "input"
-        self._plain: dict[tuple[str, str], _Place] = {}
         self._telling: dict[tuple[str | bytes | None, ...], _Place] = {}
-        self._suffixed: dict[tuple[str, str], tuple[int, int]] = {}
-        self._partitions: dict[bytes, Named | None] = {}
-        self._tails: dict[str, Named | None] = {}
-        self._places: dict[tuple[str, ...], Named | None] = {}
+        self._plain, self._suffixed = references.plain, references.suffixed
+        self._partitions, self._tails, self._places = references.partitions, references.tails, references.places
         self._noted: dict[int, tuple[str, ...]] = {}
         """The keys that were noted last of a reference: nearly always those of the next event too."""
 

@@ -60,26 +60,29 @@ class Decoded:
     problems: Problems
 
 
-def pays(file: BinaryIO, size: int) -> bool:
-    """Whether a helper is worth its start for so many bytes of a file; never where this process may use one processor only."""
+def may_pay(size: int) -> bool:
+    """Whether a helper is worth its start for so many bytes of lines; never where this process may use one processor only."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if size < LARGE or allowed < 2:
-        return False
+    return size >= LARGE and allowed > 1
+
+
+def pays(file: BinaryIO, size: int) -> bool:
+    """Whether a helper is worth its start for so many bytes of a file, and could open it."""
     try:
-        return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-    except OSError:  # no file that another process could open
+        return may_pay(size) and stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    except OSError:
         return False
 
 
 def read_together(
-    path: str, file: BinaryIO, begin: int, end: int, problems: Problems, first_line: int, filling: Filling
+    path: str, file: BinaryIO, begin: int, end: int, problems: Problems, first_line: int, filling: Filling, helper: Helper
 ) -> Iterator[Batch]:
     """The events of a range of an open file of lines, in no order; ``filling.lines`` is the number of its lines afterwards."""
     parts = list(_parts(path, file, begin, end))
     done: dict[int, Decoded] = {}
     waiting = deque(range(len(parts)))
     given: deque[int] = deque()
-    with _Helper() as helper:
+    try:
         while waiting or given:
             while waiting and len(given) < min(_AHEAD, 1 + len(waiting) // 2) and helper.give(parts[waiting[0]]):
                 given.append(waiting.popleft())  # fewer towards the end, so that both are done at once
@@ -97,6 +100,9 @@ def read_together(
                 found = Problems()
                 yield from _batches(parts[number], file, found, filling)
                 done[number] = Decoded(filling.lines, found)
+    finally:
+        if given:
+            helper.close()  # nobody would take its answers for what they are
     _count_together(path, [done[number] for number in range(len(parts))], problems, first_line, filling)
 
 
@@ -180,8 +186,8 @@ def _repeated(batch: Batch) -> _Repeated:
 
 
 @dataclass
-class _Helper:
-    """The other process, started when it is first given something."""
+class Helper:
+    """The other process, started when it is first given something, or before; of use for one file after another."""
 
     _pipe: Connection | None = None
     _process: Any = None
@@ -193,18 +199,30 @@ class _Helper:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it; who asks it again is told that it is gone."""
+        self._gone = True
         if self._process is not None:
             self._process.kill()  # it holds nothing that anybody needs
             self._process.wait()
         if self._pipe is not None:
             self._pipe.close()
 
-    def give(self, part: Part) -> bool:
-        """Ask for a part; False when there is nobody to ask."""
+    def begin(self) -> bool:
+        """Start it, if that was not done; while it starts, we do other things. False when it is gone or cannot be started."""
         with suppress(OSError):
             if self._pipe is None and not self._gone:
                 self._start()
-            if self._pipe is not None and not self._gone:
+            return not self._gone
+        self._gone = True
+        return False
+
+    def give(self, part: Part) -> bool:
+        """Ask for a part; False when there is nobody to ask."""
+        if self.begin() and self._pipe is not None:
+            with suppress(OSError):
                 self._pipe.send(part)
                 return True
         self._gone = True

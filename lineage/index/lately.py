@@ -13,8 +13,8 @@ from lineage.index.schema import counted, rows_in, without
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_LAST = 2 * RECENT
-"""More of a job's attempts than ``Recent`` keeps, so that it knows of those before."""
+_LAST = RECENT + 15
+"""At least one more of a job's attempts than ``Recent`` keeps, so that it knows of those before."""
 
 _MANY = 400_000
 """Attempts held before those that cannot matter are let go: what bounds the memory."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from lineage.decoding.batches import read_batches
 from lineage.decoding.filling import Filling
 from lineage.decoding.streams import Range
-from lineage.decoding.workers import pays, read_together
+from lineage.decoding.workers import Helper, pays, read_together
 from lineage.index.batch import Batch
 from lineage.index.manifest import Known, Note
 from lineage.sources import Problems
@@ -43,18 +43,24 @@ def read_on(
     opener: Callable[[], BinaryIO],
     before: Known | None,
     noted: list[Note],
-    filling: Filling | None = None,
+    filling: Filling,
+    helper: Helper,
 ) -> tuple[Reading, Iterator[Batch]]:
-    """A reading of what is new in a file, and its batches; ``noted``: the problems of it so far; ``filling``: for all files.
+    """A reading of what is new in a file, and its batches; ``noted``: its problems so far; the last two are for all files.
 
     Whatever is not certainly the same file grown longer is read from its beginning: what it repeats changes nothing.
     """
     reading = Reading(name, Known(stamp), list(noted))
-    return reading, _batches(reading, stamp, opener, before, filling or Filling())
+    return reading, _batches(reading, stamp, opener, before, filling, helper)
 
 
 def _batches(
-    reading: Reading, stamp: tuple[object, ...], opener: Callable[[], BinaryIO], before: Known | None, filling: Filling
+    reading: Reading,
+    stamp: tuple[object, ...],
+    opener: Callable[[], BinaryIO],
+    before: Known | None,
+    filling: Filling,
+    helper: Helper,
 ) -> Iterator[Batch]:
     with opener() as file:
         head = file.read(_TAIL)
@@ -67,12 +73,12 @@ def _batches(
         reading.problems = [one for one in reading.problems if 0 < one[1] <= first.lines] if grown else []
         end = _last_line(file, first.offset, size)
         told = loose = 0
-        for batch in _lines(reading, file, first.offset, end, first.lines + 1, filling):
+        for batch in _lines(reading, file, first.offset, end, first.lines + 1, filling, helper):
             told += len(batch)
             yield batch
         lines = first.lines + filling.lines
         if size > end:
-            for batch in _lines(reading, file, end, size, lines + 1, filling):
+            for batch in _lines(reading, file, end, size, lines + 1, filling, helper):
                 loose += len(batch)
                 yield batch
         kept = first.events - first.loose
@@ -96,11 +102,13 @@ def _whole(
     reading.new = told - (before.events if before is not None else 0)
 
 
-def _lines(reading: Reading, file: BinaryIO, begin: int, end: int, first_line: int, filling: Filling) -> Iterator[Batch]:
+def _lines(
+    reading: Reading, file: BinaryIO, begin: int, end: int, first_line: int, filling: Filling, helper: Helper
+) -> Iterator[Batch]:
     """Batches of a range of lines; its problems go to the reading, and how many lines it has to ``filling``."""
     problems = Problems()
     if pays(file, end - begin):
-        yield from read_together(reading.name, file, begin, end, problems, first_line, filling)
+        yield from read_together(reading.name, file, begin, end, problems, first_line, filling, helper)
     else:
         stream = io.BufferedReader(Range(file, begin, end), _CHUNK)
         yield from read_batches(reading.name, stream, problems, first_line=first_line, filling=filling)

@@ -14,7 +14,7 @@ from lineage.errors import SourceUnreadable
 from lineage.index.files import Files
 from lineage.index.manifest import PENDING, Manifest, Note, as_skipped, latest
 from lineage.sources import Problems, Skipped, StampedRemote, refuse_credentials
-from lineage.sources.openlineage import is_lineage, local_files
+from lineage.sources.openlineage import PACKED, is_lineage, local_files
 
 _CHECKPOINT = 1_000_000
 """Events between two checkpoints: what a killed ingest reads again."""
@@ -37,6 +37,8 @@ class SourceFile:
     name: str
     stamp: tuple[Any, ...]
     opener: Callable[[], BinaryIO]
+    local_size: int = 0
+    """Bytes of a local file that is not packed, by its name."""
 
 
 def can_index(sources: Sequence[str]) -> bool:
@@ -62,7 +64,8 @@ def source_files(sources: Sequence[str], problems: Problems, remote: StampedRemo
             except OSError as error:
                 problems.skipped.append(Skipped(path, 0, f"could not be read to its end: {error.strerror or error}"))
                 continue
-            yield SourceFile(path, (found.st_size, found.st_mtime_ns, found.st_ino), partial(_opened, path))
+            size = 0 if path.lower().endswith(PACKED) else found.st_size
+            yield SourceFile(path, (found.st_size, found.st_mtime_ns, found.st_ino), partial(_opened, path), size)
 
 
 def _opened(path: str) -> BinaryIO:
@@ -102,13 +105,19 @@ def update(
     problems = Problems()
     there = list(source_files(sources, problems, remote))
     before = latest(files)
-    if before is not None and not anew and not news(before, there) and not (files.exclusive and files.has(PENDING)):
+    unread = there if before is None or anew else news(before, there)
+    if before is not None and not unread and not (files.exclusive and files.has(PENDING)):
         return _updated(before, 0, problems)
-    from lineage.decoding.filling import Filling
-    from lineage.index.ingest import Ingest
-    from lineage.index.resuming import read_on
+    from lineage.decoding.workers import Helper, may_pay
 
-    with files.locked(), _uncollected():
+    with files.locked(), _uncollected(), Helper() as helper:
+        told = before.known if before is not None and not anew else {}
+        if any(may_pay(one.local_size - (told[one.name].offset if one.name in told else 0)) for one in unread):
+            helper.begin()  # before what we import ourselves
+        from lineage.decoding.filling import Filling
+        from lineage.index.ingest import Ingest
+        from lineage.index.resuming import read_on
+
         ingest = Ingest.open(files, anew=anew)
         fresh = news(ingest.base, there)
         ingest.begin()
@@ -117,7 +126,9 @@ def update(
         filling = Filling()
         for one in fresh:
             progress(one.name)
-            reading, batches = read_on(one.name, one.stamp, one.opener, known.get(one.name), notes.get(one.name, []), filling)
+            reading, batches = read_on(
+                one.name, one.stamp, one.opener, known.get(one.name), notes.get(one.name, []), filling, helper
+            )
             try:
                 for batch in batches:
                     ingest.take(batch)

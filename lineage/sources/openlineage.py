@@ -28,7 +28,7 @@ from lineage.events import Event, Unusable, decode, event
 from lineage.sources import Problems, Remote, Skipped, Tap
 
 _ENDINGS = (".json", ".ndjson", ".jsonl", ".log", ".txt")
-_PACKED = (".gz", ".zst", ".zstd")
+PACKED = (".gz", ".zst", ".zstd")
 
 
 def read(
@@ -113,7 +113,7 @@ def _inside(folder: Path, problems: Problems) -> tuple[list[str], list[Skipped]]
 
 def is_lineage(name: str) -> bool:
     lowered = name.lower()
-    for ending in _PACKED:
+    for ending in PACKED:
         lowered = lowered.removesuffix(ending)
     return lowered.endswith(_ENDINGS)
 

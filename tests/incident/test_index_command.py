@@ -73,9 +73,9 @@ def test_a_file_that_grew_is_read_from_where_it_ended(ask: Answer, folder: Path,
     first_lines: list[int] = []
     read = resuming._lines
 
-    def heard(reading: Any, file: Any, begin: int, end: int, first: int, filling: Any) -> Any:
+    def heard(reading: Any, file: Any, begin: int, end: int, first: int, *kept: Any) -> Any:
         first_lines.append(first)
-        return read(reading, file, begin, end, first, filling)
+        return read(reading, file, begin, end, first, *kept)
 
     monkeypatch.setattr(resuming, "_lines", heard)
     with (folder / "a.ndjson").open("a") as file:

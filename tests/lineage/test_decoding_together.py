@@ -12,7 +12,7 @@ import pytest
 from lineage.decoding import workers
 from lineage.decoding.batches import read_batches
 from lineage.decoding.filling import Filling
-from lineage.decoding.workers import pays, read_together
+from lineage.decoding.workers import Helper, pays, read_together
 from lineage.events import Event
 from lineage.index.batch import Batch
 from lineage.index.dimensions import Dimensions
@@ -43,8 +43,8 @@ def alone(path: Path, first_line: int) -> tuple[list[Event], Problems, int]:
 
 def together(path: Path, first_line: int) -> tuple[list[Event], Problems, int]:
     problems, filling = Problems(), Filling()
-    with path.open("rb") as file:
-        found = events_in(read_together(str(path), file, 0, path.stat().st_size, problems, first_line, filling))
+    with path.open("rb") as file, Helper() as helper:
+        found = events_in(read_together(str(path), file, 0, path.stat().st_size, problems, first_line, filling, helper))
     return found, problems, filling.lines
 
 
@@ -61,7 +61,7 @@ def test_two_processes_tell_what_one_tells(file: Path, monkeypatch: pytest.Monke
 
 def test_a_helper_that_dies_costs_nothing_but_time(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "_PART", 20_000)
-    answer = workers._Helper.answer
+    answer = workers.Helper.answer
     killed: list[int] = []
 
     def dying(self: Any) -> Any:
@@ -71,7 +71,7 @@ def test_a_helper_that_dies_costs_nothing_but_time(file: Path, monkeypatch: pyte
             self._process.kill()
         return made
 
-    monkeypatch.setattr(workers._Helper, "answer", dying)
+    monkeypatch.setattr(workers.Helper, "answer", dying)
     assert together(file, 1) == alone(file, 1)
     assert killed
 
@@ -80,12 +80,12 @@ def test_a_helper_that_finds_another_file_of_that_name_leaves_it_alone(file: Pat
     monkeypatch.setattr(workers, "_PART", 20_000)
     expected = alone(file, 1)
     problems, filling = Problems(), Filling()
-    with file.open("rb") as opened:
+    with file.open("rb") as opened, Helper() as helper:
         size = file.stat().st_size
         other = file.with_suffix(".new")
         other.write_bytes(b"x" * size)
         other.replace(file)  # rotated away while it is read
-        found = events_in(read_together(str(file), opened, 0, size, problems, 1, filling))
+        found = events_in(read_together(str(file), opened, 0, size, problems, 1, filling, helper))
     assert (found, problems, filling.lines) == expected
 
 
@@ -95,8 +95,27 @@ def test_a_helper_that_cannot_be_started_is_done_without(file: Path, monkeypatch
     def fails(_: object) -> None:
         raise BlockingIOError("no more processes")
 
-    monkeypatch.setattr(workers._Helper, "_start", fails)
+    monkeypatch.setattr(workers.Helper, "_start", fails)
     assert together(file, 1) == alone(file, 1)
+
+
+def test_one_helper_reads_one_file_after_another_also_after_one_that_was_given_up(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workers, "_PART", 20_000)
+    expected = alone(file, 1)[0]
+    size = file.stat().st_size
+    filling = Filling()
+    with file.open("rb") as opened, Helper() as helper:
+        for _ in range(2):
+            assert events_in(read_together(str(file), opened, 0, size, Problems(), 1, filling, helper)) == expected
+        pid = helper._process.pid
+        given_up = read_together(str(file), opened, 0, size, Problems(), 1, filling, helper)
+        next(given_up)
+        given_up.close()  # type: ignore[attr-defined]  # it is a generator
+        assert events_in(read_together(str(file), opened, 0, size, Problems(), 1, filling, helper)) == expected
+        assert helper._process.pid == pid
+        assert not helper.begin()
 
 
 def test_batches_that_follow_one_another_are_numbered_as_by_themselves(file: Path) -> None:
