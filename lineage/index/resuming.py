@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from lineage.decoding.batches import read_batches
 from lineage.decoding.filling import Filling
-from lineage.decoding.streams import Range
+from lineage.decoding.streams import BUFFER, Range
 from lineage.decoding.workers import Helper, pays, read_together
 from lineage.index.batch import Batch
 from lineage.index.manifest import Known, Note
@@ -110,7 +110,7 @@ def _lines(
     if pays(file, end - begin):
         yield from read_together(reading.name, file, begin, end, problems, first_line, filling, helper)
     else:
-        stream = io.BufferedReader(Range(file, begin, end), _CHUNK)
+        stream = io.BufferedReader(Range(file, begin, end), BUFFER)
         yield from read_batches(reading.name, stream, problems, first_line=first_line, filling=filling)
     _keep(reading, problems)
 
