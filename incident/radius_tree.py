@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
@@ -10,9 +9,10 @@ from rich.text import Text
 from rich.tree import Tree
 
 from incident.report import printable
-from lineage.blast_radius import BlastRadius, ReachedCell
+from lineage.blast_radius import BlastRadius
 from lineage.cadence import NextReader
 from lineage.datasets import DatasetId
+from lineage.overview import ReachedDataset, StateGroup
 from lineage.partition_ranges import partitions_in_words
 from lineage.timestamps import render
 
@@ -25,21 +25,18 @@ _GAPS = 12
 
 def radius_tree(radius: BlastRadius, readers: Sequence[NextReader] = ()) -> RenderableType:
     """A tree by dataset, each under the dataset through which it was reached, and sentences with the totals."""
-    by_dataset: dict[DatasetId, list[ReachedCell]] = defaultdict(list)
-    for reached in radius.cells:
-        by_dataset[reached.cell.dataset].append(reached)
-    parents = {dataset: _parent(dataset, cells) for dataset, cells in by_dataset.items()}
+    found = {one.dataset: one for one in radius.overview.by_dataset()}
     root = Tree(Text(f"Fault: {printable(str(radius.fault['words']))}"), guide_style="dim")
     branches: dict[DatasetId | None, Tree] = {None: root}
-    waiting = sorted(by_dataset, key=lambda one: (min(len(cell.path) for cell in by_dataset[one]), one))
+    waiting = sorted(found.values(), key=lambda one: (one.steps, one.dataset))
     while waiting:
-        ready = [one for one in waiting if parents[one] in branches or parents[one] not in by_dataset] or waiting[:1]
-        for dataset in ready:
-            branch = branches.get(parents[dataset], root).add(_dataset(dataset, by_dataset[dataset]))
-            for line in _states(by_dataset[dataset], narrowed=bool(radius.fault.get("columns"))):
-                branch.add(line)
-            branches[dataset] = branch
-        waiting = [one for one in waiting if one not in branches]
+        ready = [one for one in waiting if one.through in branches or one.through not in found] or waiting[:1]
+        for one in ready:
+            branch = branches.get(one.through, root).add(_dataset(one))
+            for group in one.groups():
+                branch.add(_state(group, narrowed=bool(radius.fault.get("columns"))))
+            branches[one.dataset] = branch
+        waiting = [one for one in waiting if one.dataset not in branches]
     return Group(root, Text(), *(Text(line) for line in totals(radius, readers)))
 
 
@@ -75,47 +72,28 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _parent(dataset: DatasetId, cells: list[ReachedCell]) -> DatasetId | None:
-    """The dataset before this one on its shortest path."""
-    path = min((cell.path for cell in cells), key=len)
-    earlier = [hop.cell.dataset for hop in path[:-1] if hop.cell.dataset != dataset]
-    return earlier[-1] if earlier else None
-
-
-def _dataset(dataset: DatasetId, cells: list[ReachedCell]) -> Text:
-    text = Text(printable(str(dataset)), style="bold", overflow="fold")
-    if any(cell.serving for cell in cells):
+def _dataset(one: ReachedDataset) -> Text:
+    text = Text(printable(str(one.dataset)), style="bold", overflow="fold")
+    if one.serving:
         text.append("  SERVING", style="bold magenta")
-    if owners := sorted({owner for cell in cells for owner in cell.owners}):
-        text.append(f"  {printable(', '.join(owners))}", style="cyan")
+    if one.owners:
+        text.append(f"  {printable(', '.join(sorted(one.owners)))}", style="cyan")
     return text
 
 
-def columns_in_words(cells: list[ReachedCell]) -> str:
-    """The columns reached in any of the cells."""
-    found = [one.columns for one in cells]
-    names = sorted({name for columns in found for name in columns or ()})
-    if None in found or not names:
-        return "all columns"
-    return f"column{'s' if len(names) > 1 else ''} {', '.join(names)}"
+def _columns(names: Sequence[str] | None) -> str:
+    return f"column{'s' if len(names) > 1 else ''} {', '.join(names)}" if names else "all columns"
 
 
-def _states(cells: list[ReachedCell], *, narrowed: bool) -> list[Text]:
-    """A line for each state, with the earliest cell's reason; other cells' reasons are told by ``--why``."""
-    lines = []
-    for state in ("TAINTED", "SUSPECT", "CLEANED"):
-        group = sorted((one for one in cells if one.state == state), key=lambda one: one.since)
-        if not group:
-            continue
-        text = Text(overflow="fold").append(state, style=_STYLES[state])
-        text.append(f"  {printable(partitions_in_words(one.cell.partition for one in group))}")
-        text.append(f"  since {render(group[0].since) or 'the beginning'}", style="dim")
-        if narrowed:
-            text.append(f"  {printable(columns_in_words(group))}", style="dim")
-        reasons = list(dict.fromkeys(one.reason for one in group if one.reason))
-        if reasons:
-            text.append(f"\n{printable(reasons[0])}", style="dim italic")
-        if len(reasons) > 1:
-            text.append(f"\nand {len(reasons) - 1} reasons more: --why {printable(str(group[-1].cell))}", style="dim italic")
-        lines.append(text)
-    return lines
+def _state(group: StateGroup, *, narrowed: bool) -> Text:
+    """A line for one state, with the earliest cell's reason; other cells' reasons are told by ``--why``."""
+    text = Text(overflow="fold").append(group.state, style=_STYLES[group.state])
+    text.append(f"  {printable(partitions_in_words(group.partitions))}")
+    text.append(f"  since {render(group.since) or 'the beginning'}", style="dim")
+    if narrowed:
+        text.append(f"  {printable(_columns(group.columns))}", style="dim")
+    if group.reasons:
+        text.append(f"\n{printable(group.reasons[0])}", style="dim italic")
+    if len(group.reasons) > 1:
+        text.append(f"\nand {len(group.reasons) - 1} reasons more: --why {printable(str(group.last))}", style="dim italic")
+    return text

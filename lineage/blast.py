@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from lineage.column_flow import ColumnFlow
 from lineage.column_taint import narrow, spread_by_columns
 from lineage.columns import ALL, NONE, ColumnLineage, Columns, fold, united
 from lineage.datasets import DatasetId, JobId
-from lineage.doubts import unknown, why_suspect
+from lineage.doubts import unknown, why_cell_suspect, why_suspect
 from lineage.fault import Fault, Fix, Seeds, choose
 from lineage.graph import DependencyGraph
 from lineage.history import History
@@ -69,32 +69,29 @@ def radius_of(history: History, fault: Fault, judged: Judged) -> BlastRadius:
     graph = DependencyGraph(history)
     cells = _Cells(history, sweep, taint).reached()
     certain = taint.must | {at[0] for at in taint.must_writes}
+    reached = taint.may | {at[0] for at in seeds.writes}
     attempts = tuple(
         sorted(
-            (_attempt(history, taint, index, certain=index in certain) for index in taint.may | {at[0] for at in seeds.writes}),
+            (_attempt(history, taint, index, certain=index in certain) for index in reached),
             key=lambda one: (one.distance, one.start, one.job, one.run_id, one.number),
         )
     )
     dirty = {reached.cell.dataset for reached in cells if reached.state != "CLEANED"}
-    ran = {job for index in taint.may | {at[0] for at in seeds.writes} for job in _jobs(history, index)}
+    readers = ((job, dataset) for dataset in dirty for job in graph.readers(dataset))
+    at_risk = {job for job, dataset in readers if flow is None or _uses(history, flow, job, dataset, cells)}
     return BlastRadius(
-        fault=_echo(fault, seeds),
+        fault=echo(fault, seeds),
         attempts=attempts,
         cells=cells,
         gaps=tuple(unknown(history, seeds, taint)),
-        at_risk=tuple(
-            sorted(
-                {
-                    job
-                    for dataset in dirty
-                    for job in graph.readers(dataset)
-                    if flow is None or _uses(history, flow, job, dataset, cells)
-                }
-                - ran
-            )
-        ),
-        static_datasets=len(graph.downstream_datasets(_seed_jobs(history, seeds), seeds.datasets)),
+        at_risk=tuple(sorted(at_risk - _jobs(history, reached))),
+        static_datasets=static(graph, seeds, _jobs(history, seeds.must | seeds.may.keys())),
     )
+
+
+def static(graph: DependencyGraph, seeds: Seeds, jobs: set[JobId]) -> int:
+    """How many datasets static lineage would call reached; ``jobs``: those of the seeds that are attempts."""
+    return len(graph.downstream_datasets(() if seeds.datasets else {*seeds.jobs, *jobs}, seeds.datasets))
 
 
 def _uses(history: History, flow: ColumnFlow, job: JobId, dataset: DatasetId, cells: tuple[ReachedCell, ...]) -> bool:
@@ -110,18 +107,13 @@ def _uses(history: History, flow: ColumnFlow, job: JobId, dataset: DatasetId, ce
     return any(flow.carry(last, write.cell.dataset, dataset, columns).possible for write in last.writes)
 
 
-def _jobs(history: History, index: int) -> tuple[JobId, ...]:
-    """An attempt's job, and others that reported under its run id."""
-    return (history.attempts[index].job, *history.attempts[index].aliases)
+def _jobs(history: History, attempts: Iterable[int]) -> set[JobId]:
+    """The jobs of attempts, and others that reported under their run ids."""
+    return {job for index in attempts for job in (history.attempts[index].job, *history.attempts[index].aliases)}
 
 
-def _seed_jobs(history: History, seeds: Seeds) -> set[JobId]:
-    if seeds.datasets:
-        return set()
-    return {*seeds.jobs, *(job for index in seeds.must | seeds.may.keys() for job in _jobs(history, index))}
-
-
-def _echo(fault: Fault, seeds: Seeds) -> dict[str, Any]:
+def echo(fault: Fault, seeds: Seeds) -> dict[str, Any]:
+    """The choice of a fault, in words and numbers."""
     certain = len(seeds.must) + len({at[0] for at, sure in seeds.writes.items() if sure} - seeds.must)
     return {
         **fault.to_json(),
@@ -236,19 +228,7 @@ class _Cells:
         """Why the cell is only SUSPECT."""
         open_writes = [at for at in here if self._cleansed(cell, at) is None]
         at = next((one for one in open_writes if one in self.taint.must_writes), open_writes[0])
-        writer = self.sweep.attempts[at[0]]
-        write = writer.writes[at[1]]
-        if at not in self.taint.must_writes:
-            if at[0] in self.taint.must and at in self.taint.write_notes:
-                return self.taint.write_notes[at]
-            return f"{writer.job} may have been reached: {why_suspect(self.history, self.taint, at[0])}"
-        if write.reason:
-            return f"{writer.job} {write.reason}"
-        if not write.cell.known:
-            return f"{writer.job} does not say which partition of {cell.dataset} it wrote"
-        if writer.state != "COMPLETE":
-            return f"{writer.job} did not complete ({writer.state}), so it may or may not have written this"
-        return "written again since, but not by what certainly replaces all of it"
+        return why_cell_suspect(self.history, self.taint, cell, at)
 
     def _certain_path(self, cell: Cell, here: list[WriteAt]) -> tuple[Hop, ...]:
         """The shortest chain of certain hops."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lineage.attempts import Cell
 from lineage.datasets import DatasetId, JobId
+from lineage.overview import Overview, overview_of
 from lineage.timestamps import render
 
 Reached = Literal["TAINTED", "SUSPECT", "CLEANED"]
@@ -87,12 +89,19 @@ class BlastRadius:
     """
 
     fault: dict[str, Any]
-    attempts: tuple[ReachedAttempt, ...]
-    cells: tuple[ReachedCell, ...]
+    attempts: Sequence[ReachedAttempt]
+    cells: Sequence[ReachedCell]
     gaps: tuple[Gap, ...]
     at_risk: tuple[JobId, ...]
     static_datasets: int
     revision: str | None = None
+    told: Overview | None = field(default=None, compare=False, repr=False)
+    """The overview, where making all cells and attempts for it would be most of the work."""
+
+    @property
+    def overview(self) -> Overview:
+        """Counts, and what it is about each dataset."""
+        return self.told or overview_of(self.attempts, self.cells)
 
     def dirty(self) -> tuple[ReachedCell, ...]:
         """The cells that are TAINTED or SUSPECT now."""
@@ -100,24 +109,17 @@ class BlastRadius:
 
     @property
     def datasets(self) -> tuple[DatasetId, ...]:
-        return tuple(sorted({reached.cell.dataset for reached in self.cells}))
+        return self.overview.datasets
 
     def summary(self) -> dict[str, Any]:
         """Counts; ``may`` counts TAINTED and SUSPECT together, ``must`` counts TAINTED."""
-        states = [reached.state for reached in self.cells]
+        told = self.overview
         return {
-            "attempts": {
-                "may": len(self.attempts),
-                "must": sum(attempt.state == "TAINTED" for attempt in self.attempts),
-            },
-            "cells": {
-                "may": sum(state != "CLEANED" for state in states),
-                "must": states.count("TAINTED"),
-                "cleaned": states.count("CLEANED"),
-            },
-            "datasets": len(self.datasets),
+            "attempts": told.attempts,
+            "cells": told.cells,
+            "datasets": len(told.datasets),
             "static_datasets": self.static_datasets,
-            "teams": sorted({owner for reached in self.cells for owner in reached.owners}),
+            "teams": list(told.teams),
         }
 
     def to_json(self) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def next_readers(history: History, radius: BlastRadius, now: int) -> tuple[NextR
 
     reads: dict[JobId, set[DatasetId]] = defaultdict(set)
     graph = DependencyGraph(history)
-    for dataset in {one.cell.dataset for one in radius.dirty()}:
+    for dataset in radius.overview.dirty:
         for job in graph.readers(dataset):
             reads[job].add(dataset)
     told = past(history, frozenset(reads))

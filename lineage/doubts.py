@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Iterable, Mapping
+from typing import Protocol
+
+from lineage.attempts import Cell
 from lineage.blast_radius import Gap
 from lineage.fault import Seeds
 from lineage.history import History
 from lineage.partitions import same
-from lineage.taint import Taint
+from lineage.taint import Cause, Taint, WriteAt
 
 
-def why_suspect(history: History, taint: Taint, index: int) -> str:
+class Doubted(Protocol):
+    """What was reached, as far as explaining it asks; see ``Taint``."""
+
+    @property
+    def reasons(self) -> Mapping[int, str]: ...
+    @property
+    def causes(self) -> Mapping[int, Cause]: ...
+    @property
+    def must(self) -> Container[int]: ...
+    @property
+    def must_writes(self) -> Container[WriteAt]: ...
+    @property
+    def notes(self) -> Mapping[int, str]: ...
+    @property
+    def write_notes(self) -> Mapping[WriteAt, str]: ...
+
+
+def why_suspect(history: History, taint: Doubted, index: int) -> str:
     """Why an attempt is only SUSPECT, in a sentence about the nearest thing we do not know."""
     if index in taint.reasons:
         return taint.reasons[index]
@@ -35,18 +56,40 @@ def why_suspect(history: History, taint: Taint, index: int) -> str:
     return f"{write.cell} was written again at about the time it was read"
 
 
+def why_cell_suspect(history: History, taint: Doubted, cell: Cell, at: WriteAt) -> str:
+    """Why a cell is only SUSPECT, by one of the reached writes that overlap it and are not certainly cleansed."""
+    writer = history.attempts[at[0]]
+    write = writer.writes[at[1]]
+    if at not in taint.must_writes:
+        if at[0] in taint.must and at in taint.write_notes:
+            return taint.write_notes[at]
+        return f"{writer.job} may have been reached: {why_suspect(history, taint, at[0])}"
+    if write.reason:
+        return f"{writer.job} {write.reason}"
+    if not write.cell.known:
+        return f"{writer.job} does not say which partition of {cell.dataset} it wrote"
+    if writer.state != "COMPLETE":
+        return f"{writer.job} did not complete ({writer.state}), so it may or may not have written this"
+    return "written again since, but not by what certainly replaces all of it"
+
+
 def unknown(history: History, seeds: Seeds, taint: Taint) -> list[Gap]:
     """What we could not know about what was reached, once for each job and dataset."""
-    gaps: dict[tuple[str, str], Gap] = {}
+    return gaps(history, seeds, sorted(taint.may), sorted(taint.widened))
+
+
+def gaps(history: History, seeds: Seeds, reached: Iterable[int], widened: Iterable[tuple[int, str]] = ()) -> list[Gap]:
+    """What we could not know about these attempts, once for each job and dataset."""
+    found: dict[tuple[str, str], Gap] = {}
 
     def add(gap: Gap) -> None:
-        gaps.setdefault((str(gap.subject), gap.reason), gap)
+        found.setdefault((str(gap.subject), gap.reason), gap)
 
     for job in seeds.jobs if seeds.may else ():
         add(Gap(job, "job", f"{len(seeds.may)} attempts: {next(iter(seeds.may.values()))}; they count as SUSPECT"))
-    for index, reason in sorted(taint.widened):
+    for index, reason in widened:
         add(Gap(history.attempts[index].job, "job", reason))
-    for index in sorted(taint.may):
+    for index in reached:
         one = history.attempts[index]
         if one.kind != "run":
             continue
@@ -60,4 +103,4 @@ def unknown(history: History, seeds: Seeds, taint: Taint) -> list[Gap]:
                 add(Gap(one.job, "job", read.reason if read.how == "observed" else f"an attempt {read.reason}"))
         if one.state == "OPEN":
             add(Gap(one.job, "job", f"run {one.run_id} never reported its end"))
-    return [gap for _, gap in sorted(gaps.items())]
+    return [gap for _, gap in sorted(found.items())]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -35,7 +35,7 @@ _TERMINAL: dict[str, State] = {"COMPLETE": "COMPLETE", "ABORT": "ABORT", "FAIL":
 class History:
     """All attempts, in the order of their starts. ``reads_of``/``writes_of``: job-level edges, static events included."""
 
-    attempts: tuple[Attempt, ...]
+    attempts: Sequence[Attempt]
     declarations: Declarations
     identities: Identities
     problems: Problems

@@ -16,7 +16,7 @@ from lineage.periods import Period, whole_number
 
 V = TypeVar("V")
 _Shape = tuple[tuple[str, str], ...]
-_UNSHAPED: _Shape = (("", ""),)
+UNSHAPED: _Shape = (("", ""),)
 """The shape of what can overlap without being equal: ranges of offsets, and ``*``."""
 
 
@@ -27,12 +27,12 @@ class PartitionIndex(Generic[V]):
         self._shapes: dict[_Shape, dict[object, list[tuple[Partition, V]]]] = defaultdict(dict)
 
     def add(self, partition: Partition, value: V) -> None:
-        shape, identity = _shape(partition)
+        shape, identity = shape_of(partition)
         self._shapes[shape].setdefault(identity, []).append((partition, value))
 
     def at(self, partition: Partition, fresh: Callable[[], V]) -> V:
         """The value of exactly this partition; ``fresh()`` is added when there is none."""
-        shape, identity = _shape(partition)
+        shape, identity = shape_of(partition)
         found = self._shapes[shape].setdefault(identity, [])
         for known, value in found:
             if known == partition:
@@ -52,18 +52,18 @@ class PartitionIndex(Generic[V]):
 
     def overlapping(self, partition: Partition) -> Iterator[tuple[Partition, V]]:
         """The partitions that overlap this one, with their values, in the order added within each shape."""
-        shape, identity = _shape(partition)
+        shape, identity = shape_of(partition)
         for other, found in self._shapes.items():
-            if other == shape and shape != _UNSHAPED:
+            if other == shape and shape != UNSHAPED:
                 yield from found.get(identity, ())
             else:
                 yield from (pair for pairs in found.values() for pair in pairs if overlap(pair[0], partition))
 
 
 @lru_cache(maxsize=1 << 17)
-def _shape(partition: Partition) -> tuple[_Shape, object]:
+def shape_of(partition: Partition) -> tuple[_Shape, object]:
     if not partition or any(isinstance(value, OffsetRange) for _, value in partition.items):
-        return _UNSHAPED, partition
+        return UNSHAPED, partition
     shape = tuple((key, value.grain.value if isinstance(value, Period) else "text") for key, value in partition.items)
     # "03" and "3" are the same hour.
     numbers = (whole_number(value) if isinstance(value, str) else None for _, value in partition.items)

@@ -114,7 +114,7 @@ def blast(context: Context, fault: FaultOptions, why: str | None = None, *, draf
         data,
         screen,
         problems(history),
-        [] if drafts else following if fresh.radius.dirty() else ["incident verify"] if folder else ["incident lineage gaps"],
+        [] if drafts else following if fresh.radius.overview.dirty else ["incident verify"] if folder else ["incident lineage gaps"],
         incident=folder.id if folder else None,
     )
 
@@ -134,7 +134,7 @@ def _sources(context: Context) -> dict[str, Any]:
 
 
 def _evidence(radius: BlastRadius, fault: Fault) -> dict[str, Any]:
-    since = min((cell.since for cell in radius.cells), default=None)
+    since = radius.overview.since
     return {
         "fault": fault.to_json(),
         "words": radius.fault["words"],

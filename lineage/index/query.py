@@ -18,10 +18,15 @@ have. Where those come up, the jobs concerned are read from the beginning.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from lineage.arrays.facts import NotPlain
+from lineage.arrays.ledger import moved
 from lineage.attempts import Attempt
 from lineage.blast import blast, judge, radius_of
 from lineage.blast_radius import BlastRadius
@@ -41,6 +46,9 @@ from lineage.index.told import Teller
 from lineage.partitions import BARE, overlap
 from lineage.timestamps import AFTER, BEFORE, SECOND
 from lineage.widening import dated_keys, missing_lineage, one_spelling
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _MARGIN = 6 * 3600 * SECOND
 """How long before the fault is read from the first: runs that began before it and read its data are common."""
@@ -137,6 +145,41 @@ class Query:
         return whole, blast(whole, fault, fix)
 
     def _blast(self, fault: Fault, fix: Fix | None, seeds: list[Row], starts: set[Tagged]) -> tuple[History, BlastRadius]:
+        try:
+            return self._by_columns(fault, fix, seeds, starts)
+        except NotPlain:
+            return self._by_attempts(fault, fix, seeds, starts)
+
+    def _by_columns(self, fault: Fault, fix: Fix | None, rows: list[Row], starts: set[Tagged]) -> tuple[History, BlastRadius]:
+        """By ``lineage.arrays``. Raises NotPlain for what that does not cover."""
+        from lineage.arrays import blast as columns
+        from lineage.index.ledger import ledger
+
+        jobs, datasets = self.reach.downstream(starts)
+        if self.effects or self.reach.from_the_beginning(jobs, datasets) or self.reach.in_doubt(datasets):
+            raise NotPlain("not told by the attempts alone")
+        skew = self.declarations.skew
+        candidates = in_order(self.teller.attempts(rows, widen=True))
+        seeds = choose(replace(self._bare, attempts=candidates), fault, fix)
+        chosen = {*seeds.must, *seeds.may, *(at for at, _ in seeds.writes)}
+        first = min((candidates[index].start for index in chosen), default=AFTER)
+        wanted = dict.fromkeys(jobs, max(first - skew - _MARGIN, BEFORE))
+        read: dict[JobId, int] = {}
+        tables: list[pa.Table] = []
+        while True:
+            for numbers, since, until in self._unread(wanted, read):
+                tables += self.index.tables(numbers, since=since, until=until)
+            told = ledger(self.teller, tables)
+            within = np.array([one in datasets for one in told.facts.datasets], bool)
+            found = columns.judge(told, moved(seeds, candidates, told), skew, within)
+            for dataset, since in columns.since(found).items():
+                for job in self.reach.touching({dataset}):
+                    wanted[job] = min(max(since - skew, BEFORE), wanted.get(job, AFTER))
+            if all(read.get(job, AFTER) <= since for job, since in wanted.items()):
+                history = replace(self._bare, attempts=told.attempts, past=self.past)
+                return history, columns.radius_of(history, told, fault, found)
+
+    def _by_attempts(self, fault: Fault, fix: Fix | None, seeds: list[Row], starts: set[Tagged]) -> tuple[History, BlastRadius]:
         find = self.teller.gathering.identities.find
         dropped = [(one.start, find(one.cell.dataset)) for one in self.effects if one.leaves == "nothing"]
         jobs, datasets = self.reach.downstream({*starts, *(("dataset", one) for _, one in dropped)})
@@ -162,14 +205,18 @@ class Query:
 
     def _read_on(self, found: dict[tuple[str, int], Row], wanted: Mapping[JobId, int], read: dict[JobId, int]) -> None:
         """Read the attempts of jobs back to what is wanted of them, as far as they were not read yet."""
+        for numbers, since, until in self._unread(wanted, read):
+            for row in self.index.rows(numbers, since=since, until=until):
+                found[row.run, row.number] = row
+
+    def _unread(self, wanted: Mapping[JobId, int], read: dict[JobId, int]) -> Iterator[tuple[set[int], int | None, int | None]]:
+        """Of which jobs to read which days, so that all that is wanted was read; notes it down in ``read``."""
         steps: dict[tuple[int, int], set[JobId]] = defaultdict(set)
         for job, since in wanted.items():
             if since < read.get(job, AFTER + 1):
                 steps[since if since <= BEFORE else since - since % _DAY, read.get(job, AFTER)].add(job)
         for (since, until), jobs in steps.items():
-            before = None if until >= AFTER else until
-            for row in self.index.rows(self._numbers(jobs), since=None if since <= BEFORE else since, until=before):
-                found[row.run, row.number] = row
+            yield self._numbers(jobs), None if since <= BEFORE else since, None if until >= AFTER else until
             read |= dict.fromkeys(jobs, since)
 
     def _first(self, fault: Fault, fix: Fix | None, rows: list[Row]) -> int:

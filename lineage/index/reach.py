@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from lineage.attempts import Mode
 from lineage.datasets import DatasetId, JobId
@@ -131,16 +131,25 @@ class Reach:
     @cached_property
     def keys(self) -> dict[DatasetId, tuple[set[str], set[str]]]:
         """Under which keys the dates of each dataset stand: certainly, and at most."""
+        return self._keys({*self.readers, *self.writers})
+
+    def in_doubt(self, datasets: Collection[DatasetId]) -> bool:
+        """Whether dates of one of these may stand under a key here and under none there, so that all there are decide."""
+        return any(BARE in possible and len(possible) > 1 for _, possible in self._keys(datasets).values())
+
+    def _keys(self, datasets: Collection[DatasetId]) -> dict[DatasetId, tuple[set[str], set[str]]]:
         found: dict[DatasetId, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
         find, declared = self.teller.gathering.identities.find, self.teller.declarations
         for name, key, sure in self.teller.known.dated:
             dataset = find(name)
+            if dataset not in datasets:
+                continue
             layout = declared.dataset(dataset).partition
             certain, possible = found[dataset]
             possible.add(key)
             if sure and layout is None:
                 certain.add(key)
-        for dataset in {*self.readers, *self.writers}:
+        for dataset in datasets:
             layout = declared.dataset(dataset).partition
             if isinstance(layout, Layout):
                 found[dataset][1].update(_layout_keys(layout))
@@ -152,6 +161,7 @@ class Reach:
 _MOMENTS = tuple(datetime(year, month, day, hour, tzinfo=UTC) for year, month, day, hour in ((2024, 2, 29, 0), (2026, 11, 18, 13)))
 
 
+@lru_cache(maxsize=1024)
 def _layout_keys(layout: Layout) -> set[str]:
     """Under which keys the layout itself puts dates."""
     found: set[str] = set()

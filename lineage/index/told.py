@@ -24,7 +24,7 @@ _STATES: dict[str, State] = {"C": "COMPLETE", "F": "FAIL", "A": "ABORT", "O": "O
 
 
 @dataclass(frozen=True, slots=True)
-class _Plain:
+class Plain:
     """A shape whose references can be resolved one by one: its events name the same, and nothing twice.
 
     ``copies``: how often its references are named, one after the other; ``unread`` and ``unmade``: what its job usually has beside.
@@ -38,7 +38,7 @@ class _Plain:
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
+class Shape:
     """What all attempts of a shape have in common. ``nominal``: their cells depend on their nominal times."""
 
     job: JobId
@@ -46,7 +46,7 @@ class _Shape:
     heads: tuple[int, ...]
     nominal: bool
     keyed: bool
-    plain: _Plain | None
+    plain: Plain | None
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Teller:
     known: Dimensions
     declarations: Declarations
     ended: Mapping[str, int]
-    _shapes: dict[int, _Shape] = field(default_factory=dict)
+    _shapes: dict[int, Shape] = field(default_factory=dict)
     _memo: dict[object, tuple[tuple[Read, ...], tuple[Write, ...]]] = field(default_factory=dict)
     _usual: dict[JobId, tuple[set[DatasetId], set[DatasetId]]] = field(default_factory=dict)
     _named: dict[object, tuple[Read, ...] | tuple[Write, ...]] = field(default_factory=dict)
@@ -138,7 +138,7 @@ class Teller:
         made = []
         memo, states = self._memo if widen else {}, _STATES
         for row in rows:
-            shape = self._shapes.get(row.shape) or self._shape(row.shape)
+            shape = self._shapes.get(row.shape) or self.shape(row.shape)
             nominal = None if row.nominal_start is None or row.nominal_end is None else (row.nominal_start, row.nominal_end)
             start, end = bounds(row)
             key = (row.shape, row.slots, nominal if shape.nominal else None, row.partition_key if shape.keyed else None)
@@ -166,7 +166,10 @@ class Teller:
             )
         return made
 
-    def _shape(self, number: int) -> _Shape:
+    def shape(self, number: int) -> Shape:
+        """What all attempts of a shape have in common."""
+        if number in self._shapes:
+            return self._shapes[number]
         heads = self.known.shapes[number]
         jobs = [job for job in dict.fromkeys(self.known.heads[head].job for head in heads) if job is not None]
         find, declared = self.gathering.identities.find, self.declarations
@@ -175,11 +178,11 @@ class Teller:
         dated = any(declared.dataset(one).nominal and isinstance(declared.dataset(one).partition, Layout) for one in outputs)
         windowed = any((edge := declared.edge(jobs[0], one)) is not None and edge.window is not None for one in inputs)
         plain = None if windowed else self._plain(jobs[0], heads)
-        made = _Shape(jobs[0], tuple(jobs[1:]), heads, dated or windowed, bool(outputs), plain)
+        made = Shape(jobs[0], tuple(jobs[1:]), heads, dated or windowed, bool(outputs), plain)
         self._shapes[number] = made
         return made
 
-    def _plain(self, job: JobId, heads: tuple[int, ...]) -> _Plain | None:
+    def _plain(self, job: JobId, heads: tuple[int, ...]) -> Plain | None:
         """How to resolve a shape's references one by one; None where they depend on each other or on a window."""
         find, refs = self.gathering.identities.find, self.known.refs
         told = [(head.inputs, head.outputs) for head in map(self.known.heads.__getitem__, heads) if head.inputs or head.outputs]
@@ -194,9 +197,9 @@ class Teller:
         usual = self.usual(job)
         bare = Attempt("", 0, job, reads=tuple(Read(Cell(one)) for one in read), writes=tuple(Write(Cell(one)) for one in written))
         more = widened(bare, *usual, self.declarations)
-        return _Plain(tuple(inputs), tuple(outputs), len(told), more.reads[len(read) :], more.writes[len(written) :])
+        return Plain(tuple(inputs), tuple(outputs), len(told), more.reads[len(read) :], more.writes[len(written) :])
 
-    def _plainly(self, row: Row, shape: _Shape, plain: _Plain, nominal: tuple[int, int] | None) -> _Data | None:
+    def _plainly(self, row: Row, shape: Shape, plain: Plain, nominal: tuple[int, int] | None) -> _Data | None:
         """As ``_resolved``, of a plain shape; None where its events name other partitions after all."""
         slots = slots_of(row.slots)
         if plain.copies > 1 and slots:
@@ -237,7 +240,7 @@ class Teller:
         return tuple(dict.fromkeys(reads)) + plain.unread, tuple(writes) + plain.unmade
 
     def _resolved(
-        self, row: Row, shape: _Shape, nominal: tuple[int, int] | None, *, widen: bool
+        self, row: Row, shape: Shape, nominal: tuple[int, int] | None, *, widen: bool
     ) -> tuple[tuple[Read, ...], tuple[Write, ...]]:
         slots = slots_of(row.slots)
         inputs: list[tuple[DatasetRef, ...]] = []

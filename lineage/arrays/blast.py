@@ -1,0 +1,64 @@
+"""From attempts as columns and a fault to the blast radius."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lineage.arrays.facts import INFERRED, Bools, Ints
+from lineage.arrays.ledger import Ledger
+from lineage.arrays.places import Places
+from lineage.arrays.radius import Shown
+from lineage.arrays.spread import Spread, spread
+from lineage.arrays.states import states
+from lineage.blast import echo, static
+from lineage.blast_radius import BlastRadius
+from lineage.datasets import DatasetId
+from lineage.doubts import gaps
+from lineage.fault import Fault, Seeds
+from lineage.graph import DependencyGraph
+from lineage.history import History
+
+
+def judge(ledger: Ledger, seeds: Seeds, skew: int, within: Bools | None = None) -> Spread:
+    """What these seeds reach. ``within``: by dataset, what they can reach at all. Raises NotPlain."""
+    return spread(Places(ledger.facts, skew, within), seeds)
+
+
+def since(found: Spread) -> dict[DatasetId, int]:
+    """Of each dataset when the first write began that was reached."""
+    places = found.places
+    names = places.facts.datasets
+    least = np.full(len(names), np.iinfo(np.int64).max)
+    np.minimum.at(least, places.writes.dataset[found.may.writes], places.facts.start[places.writes.attempt[found.may.writes]])
+    return {names[one]: int(least[one]) for one in np.unique(places.writes.dataset[found.may.writes])}
+
+
+def radius_of(history: History, ledger: Ledger, fault: Fault, found: Spread) -> BlastRadius:
+    """What was reached, as a blast radius. ``history``: with the attempts of the ledger."""
+    shown = Shown(history, ledger, found, states(found))
+    graph = DependencyGraph(history)
+    told = shown.overview()
+    reached, seeds = np.sort(shown.who), found.seeds
+    readers = {job for dataset in told.dirty for job in graph.readers(dataset)}
+    unsaid = ledger.alike(reached[_silent(ledger)[reached] & found.may.attempts[reached]])
+    return BlastRadius(
+        fault=echo(fault, seeds),
+        attempts=shown.attempts(),
+        cells=shown.cells(),
+        gaps=tuple(gaps(history, seeds, unsaid.tolist())),
+        at_risk=tuple(sorted(readers - ledger.ran(reached))),
+        static_datasets=static(graph, seeds, ledger.ran(np.array(sorted(seeds.must | seeds.may.keys()), np.int64))),
+        told=told,
+    )
+
+
+def _silent(ledger: Ledger) -> Bools:
+    """Attempts that leave something open: an end, or which partitions they read or wrote."""
+    found = ledger.open.copy()
+    reads, writes = ledger.facts.reads, ledger.facts.writes
+    found[reads.attempt[~reads.known]] = True
+    found[writes.attempt[~writes.known | (writes.how == INFERRED)]] = True
+    return found
+
+
+__all__ = ["Ints", "judge", "radius_of", "since"]

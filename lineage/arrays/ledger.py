@@ -1,0 +1,96 @@
+"""What is told of attempts beside their times and cells, and the attempts themselves, made when somebody looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar, overload
+
+import numpy as np
+
+from lineage.arrays.facts import Bools, Facts, Ints, facts_of
+from lineage.attempts import Attempt
+from lineage.datasets import JobId
+from lineage.fault import Seeds
+
+T = TypeVar("T", covariant=True)
+
+
+class Made(Sequence[T], Generic[T]):
+    """A sequence whose members are made one by one, each time somebody asks for it."""
+
+    def __init__(self, count: int, make: Callable[[int], T]) -> None:
+        self._count, self._make = count, make
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[T]:
+        return map(self._make, range(self._count))
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self._make(one) for one in range(*index.indices(self._count))]
+        if not -self._count <= index < self._count:
+            raise IndexError(index)
+        return self._make(index % self._count)
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Attempts in the order of ``facts``.
+
+    ``job``: by attempt, a number in ``jobs``; ``open``: by attempt, whether it never told its end; ``key`` and
+    ``nominal``: run id and number, and nominal time, of one;
+    ``ran``: the jobs of some attempts, aliases included; ``alike``: of some attempts, those without which the same is left to say of
+    what they do not tell.
+    """
+
+    facts: Facts
+    attempts: Sequence[Attempt]
+    job: Ints
+    jobs: Sequence[JobId]
+    open: Bools
+    key: Callable[[int], tuple[str, int]]
+    nominal: Callable[[int], tuple[int, int] | None]
+    ran: Callable[[Ints], set[JobId]]
+    alike: Callable[[Ints], Ints]
+
+
+def ledger_of(attempts: Sequence[Attempt]) -> Ledger:
+    """Of attempts that are objects already. Raises NotPlain."""
+    jobs: dict[JobId, int] = {}
+    job = np.array([jobs.setdefault(one.job, len(jobs)) for one in attempts], np.int64)
+    return Ledger(
+        facts_of(attempts),
+        attempts,
+        job,
+        list(jobs),
+        np.array([one.state == "OPEN" for one in attempts], bool),
+        lambda index: attempts[index].key,
+        lambda index: attempts[index].nominal,
+        lambda chosen: {job for index in chosen for job in (attempts[index].job, *attempts[index].aliases)},
+        lambda chosen: chosen,
+    )
+
+
+def moved(seeds: Seeds, attempts: Sequence[Attempt], ledger: Ledger) -> Seeds:
+    """Seeds among some attempts as those among the attempts of a ledger, which has all of them."""
+    chosen = sorted({*seeds.must, *seeds.may, *(at for at, _ in seeds.writes)})
+    number = {index: _place(attempts[index], ledger) for index in chosen}
+    return replace(
+        seeds,
+        must=frozenset(number[one] for one in seeds.must),
+        may={number[one]: reason for one, reason in seeds.may.items()},
+        writes={(number[one], write): sure for (one, write), sure in seeds.writes.items()},
+    )
+
+
+def _place(attempt: Attempt, ledger: Ledger) -> int:
+    start = ledger.facts.start
+    first, last = np.searchsorted(start, attempt.start, "left"), np.searchsorted(start, attempt.start, "right")
+    return next(index for index in range(first, last) if ledger.key(index) == attempt.key)

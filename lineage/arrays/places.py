@@ -1,0 +1,139 @@
+"""Which reads and writes are about the same data: the places, and the order of all times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lineage.arrays.facts import APPEND, CLEANSING, Bools, Facts, Ints, NotPlain, Side, Small
+from lineage.partition_index import UNSHAPED, shape_of
+from lineage.partitions import Partition
+from lineage.timestamps import AFTER, BEFORE
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """The times of attempts by their order; ``before`` is that of start − ε, ``after`` that of end + ε. ``count``: above all."""
+
+    start: Ints
+    end: Ints
+    before: Ints
+    after: Ints
+    count: int
+    never: int
+    """The rank of an end that nobody reported, or above all."""
+
+
+def ranks(facts: Facts, skew: int) -> Ranks:
+    """The order of all times that the rules compare."""
+    start, end = facts.start, facts.end
+    if not skew:
+        times, found = np.unique(np.concatenate((start, end)), return_inverse=True)
+        at = np.split(found.astype(np.int64), 2)
+        return Ranks(at[0], at[1], at[0], at[1], len(times), int(np.searchsorted(times, AFTER)))
+    # ±∞ stay what they are, and what an error moves beyond them is them
+    before = np.where(start <= BEFORE, BEFORE, np.maximum(start - min(skew, AFTER), BEFORE))
+    after = np.where(end >= AFTER, AFTER, np.minimum(end + min(skew, AFTER), AFTER))
+    times, found = np.unique(np.concatenate((start, end, before, after)), return_inverse=True)
+    at = np.split(found.astype(np.int64), 4)
+    return Ranks(at[0], at[1], at[2], at[3], len(times), int(np.searchsorted(times, AFTER)))
+
+
+class Places:
+    """The reads and writes of some datasets by place, with their times."""
+
+    def __init__(self, facts: Facts, skew: int, within: Bools | None = None) -> None:
+        """``within``: by dataset, which matter. Raises NotPlain."""
+        self.facts, self.skew = facts, skew
+        if any(within is None or within[one] for one in facts.odd):
+            raise NotPlain("a version is named, or what was there at another time")
+        self.reads = facts.reads if within is None else facts.reads.chosen(within[facts.reads.dataset])
+        self.writes = facts.writes if within is None else facts.writes.chosen(within[facts.writes.dataset])
+        self.ranks = ranks(facts, skew)
+        self.scale = self.ranks.count + 1
+        count = len(facts.partitions)
+        keys = np.concatenate(
+            [one.dataset.astype(np.int64) * count + one.partition for one in (self.reads, self.writes)]
+        )
+        found, inverse = np.unique(keys, return_inverse=True)
+        self.read_place: Ints = inverse[: len(self.reads)].astype(np.int64)
+        self.write_place: Ints = inverse[len(self.reads) :].astype(np.int64)
+        self.dataset: Small = (found // max(count, 1)).astype(np.int32)
+        self.partition: Small = (found % max(count, 1)).astype(np.int32)
+        self.wild = self._wild(facts.partitions, len(facts.datasets))
+        self.wild_reads, self.wild_writes = self.wild[self.read_place], self.wild[self.write_place]
+        self._refuse()
+        complete = facts.complete[self.writes.attempt]
+        self.cleansing: Bools = complete & self.writes.known & np.isin(self.writes.mode, CLEANSING)
+        self.replacing: Bools = self.writes.mode != APPEND
+        self.complete: Bools = complete
+        self.first_write: Ints = np.searchsorted(self.writes.attempt, np.arange(len(facts.start) + 1))
+        """Of each attempt, where its writes begin."""
+
+    def _wild(self, partitions: Sequence[Partition], datasets: int) -> Bools:
+        """Places that are all of a dataset with partitions. Raises NotPlain where others overlap without being one."""
+        used = np.unique(self.partition)
+        shapes: dict[object, int] = {}
+        identities: dict[object, int] = {}
+        shape_of_partition = np.zeros(len(partitions), np.int64)
+        for number in used:
+            shape, identity = shape_of(partitions[number])
+            if number and (shape == UNSHAPED or identities.setdefault((shape, identity), number) != number):
+                raise NotPlain(f"{partitions[number]} may be another's part")
+            shape_of_partition[number] = shapes.setdefault(shape, len(shapes))
+        named = self.partition != 0
+        least, most = np.full(datasets, len(shapes)), np.full(datasets, -1)
+        np.minimum.at(least, self.dataset[named], shape_of_partition[self.partition[named]])
+        np.maximum.at(most, self.dataset[named], shape_of_partition[self.partition[named]])
+        if bool(np.any((most >= 0) & (least != most))):
+            raise NotPlain("partitions of several shapes")
+        self.partitioned: Bools = most >= 0
+        return ~named & self.partitioned[self.dataset]
+
+    def _refuse(self) -> None:
+        if bool(np.any(self.reads.known & self.wild_reads) or np.any(self.writes.known & self.wild_writes)):
+            raise NotPlain("all of a dataset is known, and so are partitions of it")
+        own = self.writes.attempt.astype(np.int64)
+        here = np.sort(own * len(self.dataset) + self.write_place)
+        if bool(np.any(here[1:] == here[:-1])):
+            raise NotPlain("an attempt writes a place twice")
+        if bool(np.any(self.wild_writes)):
+            data = own * len(self.facts.datasets) + self.writes.dataset
+            if bool(np.any(np.isin(data[self.wild_writes], data[~self.wild_writes]))):
+                raise NotPlain("an attempt writes a partition and all of the dataset")
+
+    def composed(self, place: Ints, rank: Ints) -> Ints:
+        """A place and a rank as one integer; by place, then rank."""
+        return place * self.scale + rank
+
+    # --- the times of reads and writes ------------------------------------------------------------------------------------
+
+    def of_reads(self, rank: Ints) -> Ints:
+        return rank[self.reads.attempt]
+
+    def of_writes(self, rank: Ints) -> Ints:
+        return rank[self.writes.attempt]
+
+    @cached_property
+    def instant(self) -> Bools:
+        """Attempts that end when they begin, as far as clocks tell: the one thing that may both precede and follow itself."""
+        return self.ranks.after <= self.ranks.start
+
+
+def ordered(keys: Ints) -> Ints:
+    """Their order, as positions."""
+    return np.argsort(keys, kind="stable")
+
+
+def spans(first: Ints, last: Ints) -> tuple[Ints, Ints]:
+    """All of several ranges [first, last): the number of the range, and the position."""
+    counts = np.maximum(last - first, 0)
+    of = np.repeat(np.arange(len(counts)), counts)
+    begins = np.cumsum(counts) - counts
+    return of, np.arange(len(of)) - begins[of] + first[of]
+
+
+__all__ = ["Places", "Ranks", "Side", "ordered", "ranks", "spans"]

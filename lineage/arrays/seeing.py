@@ -1,0 +1,249 @@
+"""Which reads may, and which must, see which writes (design §5), for all reads and writes at once.
+
+Within one place a write is hidden from a read when some cleansing write began after its end and ended before the read began. So for
+each read only the latest beginning of a cleansing write that ended before it decides: writes that end by then are hidden, and all
+others that begin before the read ends may be seen. ``*`` and its counterparts are asked for as the taint arrives, for each of them
+overlaps everything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lineage.arrays.facts import INFERRED, Bools, Ints, NotPlain
+from lineage.arrays.places import Places, ordered, spans
+
+_MOST = 40_000_000
+"""Pairs that are looked at before the columns give up: some GB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Pairs of a write and a read that may see it, by write, then read. ``first``: of each write, where its pairs begin."""
+
+    first: Ints
+    read: Ints
+    must: Bools
+
+    def certain(self) -> Edges:
+        """Those that must."""
+        kept = np.concatenate(([0], np.cumsum(self.must)))
+        return Edges(kept[self.first], self.read[self.must], self.must[self.must])
+
+    def of(self, writes: Ints) -> tuple[Ints, Ints]:
+        """The pairs of some writes: which of these, and the read."""
+        which, at = spans(self.first[writes], self.first[writes + 1])
+        return which, self.read[at]
+
+
+class Seeing:
+    """Of one set of places."""
+
+    def __init__(self, places: Places) -> None:
+        self.places = places
+        ranks = places.ranks
+        self._read_start, self._read_after = places.of_reads(ranks.start), places.of_reads(ranks.after)
+        self._start, self._end = places.of_writes(ranks.start), places.of_writes(ranks.end)
+        self._before, self._after = places.of_writes(ranks.before), places.of_writes(ranks.after)
+        if bool(np.any(places.wild)) and bool(np.any(places.instant[places.writes.attempt[places.cleansing]])):
+            raise NotPlain("an instant")
+
+    # --- cleansing --------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def cleansed_since(self) -> Ints:
+        """Of each read the latest start of a cleansing write of its place that ended before it; −1 where there is none."""
+        places = self.places
+        chosen = np.flatnonzero(places.cleansing)
+        by_end = chosen[ordered(places.composed(places.write_place[chosen], self._after[chosen]))]
+        ends = places.composed(places.write_place[by_end], self._after[by_end])
+        latest = np.maximum.accumulate(places.composed(places.write_place[by_end], self._start[by_end]))
+        return self._latest(latest, np.searchsorted(ends, places.composed(places.read_place, self._read_start), "right"))
+
+    def _latest(self, latest: Ints, upto: Ints) -> Ints:
+        """The rank of what comes last before these positions, if it is of the read's place."""
+        places = self.places
+        if not len(latest):
+            return np.full(len(upto), -1)
+        found = latest[np.maximum(upto - 1, 0)]
+        here = (upto > 0) & (found // places.scale == places.read_place)
+        return np.where(here, found % places.scale, -1)
+
+    @cached_property
+    def cleansed_until(self) -> Ints:
+        """Of each write when the first cleansing write that began after it had ended; above all ranks where there is none."""
+        places = self.places
+        chosen = np.flatnonzero(places.cleansing)
+        by_start = chosen[ordered(places.composed(places.write_place[chosen], self._start[chosen]))]
+        starts = places.composed(places.write_place[by_start], self._start[by_start])
+        soonest = np.minimum.accumulate(places.composed(places.write_place[by_start], self._after[by_start])[::-1])[::-1]
+        if not len(starts):
+            return np.full(len(self._start), places.ranks.count)
+        at = np.searchsorted(starts, places.composed(places.write_place, self._after), "left")
+        found = soonest[np.minimum(at, len(soonest) - 1)]
+        here = (at < len(soonest)) & (found // places.scale == places.write_place)
+        return np.where(here, found % places.scale, places.ranks.count)
+
+    # --- within a place ---------------------------------------------------------------------------------------------------
+
+    def edges(self) -> Edges:
+        """All pairs within places that are not wild. Raises NotPlain when there are too many."""
+        places = self.places
+        asked = np.flatnonzero(~places.wild_reads)
+        ended = self._end < places.ranks.never
+        pairs = [
+            self._visible(np.flatnonzero(ended), asked, by_end=True),
+            self._visible(np.flatnonzero(~ended), asked, by_end=False),
+            self._instants(asked),
+        ]
+        write = np.concatenate([one for one, _ in pairs])
+        read = np.concatenate([one for _, one in pairs])
+        order = ordered(write * max(len(places.reads), 1) + read)
+        write, read = write[order], read[order]
+        first = np.searchsorted(write, np.arange(len(places.writes) + 1))
+        return Edges(first, read, self._must(write, read))
+
+    def _visible(self, writes: Ints, reads: Ints, *, by_end: bool) -> tuple[Ints, Ints]:
+        """Pairs of these. ``by_end``: they ended, so that those which did before anything else can be left out at once."""
+        places = self.places
+        writes = writes[ordered(places.composed(places.write_place[writes], self._start[writes]))]
+        place = places.write_place[writes]
+        begins = places.composed(place, self._start[writes])
+        last = np.searchsorted(begins, places.composed(places.read_place[reads], self._read_after[reads]), "right")
+        if by_end:
+            ends = np.maximum.accumulate(places.composed(place, self._after[writes]))
+            first = np.searchsorted(ends, places.composed(places.read_place[reads], self.cleansed_since[reads]), "right")
+        else:
+            first = np.searchsorted(place, places.read_place[reads])
+        if int(np.maximum(last - first, 0).sum()) > _MOST:
+            raise NotPlain("too many reads of the same data")
+        which, at = spans(first, last)
+        write, read = writes[at], reads[which]
+        seen = (self._after[write] > self.cleansed_since[read]) & (places.writes.attempt[write] != places.reads.attempt[read])
+        return write[seen], read[seen]
+
+    def _instants(self, reads: Ints) -> tuple[Ints, Ints]:
+        """Pairs that only a write or read of no duration seemed to come between, namely the pair's own."""
+        places = self.places
+        instant = places.instant[places.writes.attempt] & places.cleansing
+        nothing = np.zeros(0, np.int64)
+        if not bool(np.any(instant)):
+            return nothing, nothing
+        found: list[tuple[int, int]] = []
+        at = np.unique(places.composed(places.write_place[instant], self._start[instant]))
+        deciding = places.composed(places.read_place[reads], self.cleansed_since[reads])
+        by_place = ordered(places.write_place)
+        first = np.searchsorted(places.write_place[by_place], np.arange(len(places.dataset) + 1))
+        for read in reads[(self.cleansed_since[reads] >= 0) & np.isin(deciding, at)]:
+            place = places.read_place[read]
+            here = by_place[first[place] : first[place + 1]]
+            found += ((write, read) for write in here if self._hidden_and_seen(write, read, here))
+        pairs = np.array(found, np.int64).reshape(len(found), 2)
+        return pairs[:, 0], pairs[:, 1]
+
+    def _hidden_and_seen(self, write: int, read: int, here: Ints) -> bool:
+        """Whether a pair that ``_visible`` left out may see after all."""
+        places = self.places
+        own = (places.writes.attempt[write], places.reads.attempt[read])
+        if own[0] == own[1] or self._after[write] > self.cleansed_since[read] or self._start[write] > self._read_after[read]:
+            return False
+        between = (
+            places.cleansing[here]
+            & (self._after[write] <= self._start[here])
+            & (self._after[here] <= self._read_start[read])
+            & ~np.isin(places.writes.attempt[here], own)
+        )
+        return not bool(np.any(between))
+
+    def _must(self, write: Ints, read: Ints) -> Bools:
+        """Which pairs must see: the write ended before, and nothing else may have replaced any of it meanwhile."""
+        places = self.places
+        reads, writes = places.reads, places.writes
+        certain = (
+            places.complete[write]
+            & writes.known[write]
+            & reads.known[read]
+            & (writes.how[write] != INFERRED)
+            & (reads.how[read] != INFERRED)
+            & (self._after[write] <= self._read_start[read])
+        )
+        at = np.flatnonzero(certain)
+        w, r = write[at], read[at]
+        others = self._meeting(places.write_place, places.read_place[r], ~places.wild_writes, self._before[w], self._read_after[r])
+        others -= places.replacing[w]
+        others -= self._writes_too(reads.attempt[r], places.read_place[r])
+        if bool(np.any(places.wild_writes)):
+            data, read_data = writes.dataset.astype(np.int64), reads.dataset[r].astype(np.int64)
+            others += self._meeting(data, read_data, places.wild_writes, self._before[w], self._read_after[r])
+            others -= self._writes_all_too(reads.attempt[r], read_data)
+        certain[at] = others == 0
+        return certain
+
+    def _meeting(self, key_of_writes: Ints, key: Ints, which: Bools, since: Ints, until: Ints) -> Ints:
+        """How many replacing writes of a place (or dataset) end at or after ``since`` and begin by ``until`` (since ≤ until)."""
+        places = self.places
+        chosen = np.flatnonzero(which & places.replacing)
+        of = key_of_writes[chosen]
+        starts = np.sort(places.composed(of, self._start[chosen]))
+        ends = np.sort(places.composed(of, self._end[chosen]))
+        begun = np.searchsorted(starts, places.composed(key, until), "right")
+        ended = np.searchsorted(ends, places.composed(key, since), "left")
+        return begun - ended
+
+    def _writes_too(self, attempt: Ints, place: Ints) -> Bools:
+        """Whether an attempt itself replaces the place."""
+        places = self.places
+        keys = places.writes.attempt.astype(np.int64) * len(places.dataset) + places.write_place
+        return np.isin(attempt.astype(np.int64) * len(places.dataset) + place, keys[places.replacing & ~places.wild_writes])
+
+    def _writes_all_too(self, attempt: Ints, dataset: Ints) -> Bools:
+        places, count = self.places, len(self.places.facts.datasets)
+        keys = places.writes.attempt.astype(np.int64) * count + places.writes.dataset
+        return np.isin(attempt.astype(np.int64) * count + dataset, keys[places.replacing & places.wild_writes])
+
+    # --- wild places --------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _reads_of(self) -> tuple[Ints, Ints]:
+        """Reads by dataset, and where each dataset's begin."""
+        order = ordered(self.places.reads.dataset)
+        return order, np.searchsorted(self.places.reads.dataset[order], np.arange(len(self.places.facts.datasets) + 1))
+
+    @cached_property
+    def _wild_readers(self) -> dict[int, Ints]:
+        """Of each dataset its wild reads."""
+        places = self.places
+        found = np.flatnonzero(places.wild_reads)
+        return {int(one): found[places.reads.dataset[found] == one] for one in np.unique(places.reads.dataset[found])}
+
+    def of_wild(self, writes: Ints, reached: Bools) -> tuple[Ints, Ints]:
+        """Pairs of these writes that are not in ``edges``: which of them, and the read. ``reached``: attempts to leave out."""
+        places = self.places
+        if not bool(np.any(places.wild)):
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        which: list[Ints] = []
+        found: list[Ints] = []
+        for number in np.flatnonzero(places.partitioned[places.writes.dataset[writes]]):
+            write = int(writes[number])
+            dataset = int(places.writes.dataset[write])
+            if places.wild_writes[write]:
+                order, first = self._reads_of
+                reads = order[first[dataset] : first[dataset + 1]]
+            else:
+                reads = self._wild_readers.get(dataset, np.zeros(0, np.int64))
+            if not len(reads):
+                continue
+            seen = self._start[write] <= self._read_after[reads]
+            seen &= ~reached[places.reads.attempt[reads]] & (places.reads.attempt[reads] != places.writes.attempt[write])
+            if places.wild_writes[write]:
+                seen &= places.wild_reads[reads] | (self._after[write] > self.cleansed_since[reads])
+            else:
+                seen &= self.cleansed_until[write] > self._read_start[reads]
+            which.append(np.full(int(seen.sum()), number))
+            found.append(np.sort(reads[seen]))
+        if not found:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        return np.concatenate(which), np.concatenate(found)

@@ -1,0 +1,91 @@
+"""Both least fixpoints, level by level: in the order in which ``lineage.taint`` walks write by write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lineage.arrays.facts import Bools, Ints, Small
+from lineage.arrays.places import Places, spans
+from lineage.arrays.seeing import Edges, Seeing
+from lineage.fault import Seeds
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Of each attempt whether it was reached, by which write through which read (−1: a seed, or not at all); of each write too."""
+
+    attempts: Bools
+    writes: Bools
+    by_write: Ints
+    through: Ints
+    distance: Small
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """What the fault may have reached, and what it must have."""
+
+    places: Places
+    seeds: Seeds
+    may: Reached
+    must: Reached
+
+
+def spread(places: Places, seeds: Seeds) -> Spread:
+    """Both least fixpoints from the seeds. Raises NotPlain."""
+    seeing = Seeing(places)
+    edges = seeing.edges()
+    single = np.array([_number(places, at) for at in sorted(seeds.writes)], np.int64)
+    certain = np.array([_number(places, at) for at, sure in sorted(seeds.writes.items()) if sure], np.int64)
+    may = _walk(places, edges, sorted(seeds.must | seeds.may.keys()), single, seeing)
+    must = _walk(places, edges.certain(), sorted(seeds.must), certain, None)
+    return Spread(places, seeds, may, must)
+
+
+def _number(places: Places, at: tuple[int, int]) -> int:
+    """The position of a write among all."""
+    return int(np.searchsorted(places.writes.key, at[0] << 32 | at[1]))
+
+
+def _walk(places: Places, edges: Edges, seeds: list[int], single: Ints, seeing: Seeing | None) -> Reached:
+    """The least fixpoint along the edges. ``single``: writes that are faulty whatever their attempts read; ``seeing``: for ``*``."""
+    count = len(places.facts.start)
+    attempts, writes = np.zeros(count, bool), np.zeros(len(places.writes), bool)
+    by_write, through = np.full(count, -1), np.full(count, -1)
+    distance = np.full(count, -1, np.int32)
+    readers = places.reads.attempt
+    chosen = np.array(seeds, np.int64)
+    attempts[chosen] = True
+    distance[chosen] = 0
+    distance[places.writes.attempt[single]] = 0
+    found = np.concatenate((_writes_of(places, chosen), single))
+    while len(found):
+        _, at = np.unique(found, return_index=True)
+        found = found[np.sort(at)]
+        front = found[~writes[found]]
+        writes[front] = True
+        which, read = edges.of(front)
+        if seeing is not None:
+            more, wild = seeing.of_wild(front, attempts)
+            if len(more):
+                which, read = np.concatenate((which, more)), np.concatenate((read, wild))
+                order = np.lexsort((read, which))
+                which, read = which[order], read[order]
+        new = ~attempts[readers[read]]
+        which, read = which[new], read[new]
+        reached, at = np.unique(readers[read], return_index=True)
+        order = np.argsort(at, kind="stable")
+        reached, at = reached[order].astype(np.int64), at[order]
+        attempts[reached] = True
+        by_write[reached], through[reached] = front[which[at]], read[at]
+        farther = distance[places.writes.attempt[front[which[at]]]] + 1
+        distance[reached] = np.where(distance[reached] < 0, farther, distance[reached])
+        found = _writes_of(places, reached)
+    return Reached(attempts, writes, by_write, through, distance)
+
+
+def _writes_of(places: Places, attempts: Ints) -> Ints:
+    _, found = spans(places.first_write[attempts], places.first_write[attempts + 1])
+    return found

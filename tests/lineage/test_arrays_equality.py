@@ -1,0 +1,83 @@
+"""Taint over columns answers as the engine does, word for word, over thousands of small nasty histories.
+
+``ARRAY_HISTORIES=100000 pytest tests/lineage/test_arrays_equality.py`` asks that many more, from seeds 0 on.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+
+from lineage.arrays import blast as columns
+from lineage.arrays.facts import NotPlain
+from lineage.arrays.ledger import ledger_of
+from lineage.blast import blast
+from lineage.blast_radius import BlastRadius
+from lineage.events import event
+from lineage.fault import Fault, choose
+from lineage.history import History, build
+from lineage.overview import overview_of
+from tests.bench.company import company
+from tests.lineage.histories import decode, decode_runs, seeded
+from tests.lineage.test_index_equality import faults
+from tests.lineage.told import as_events, as_history, from_events
+
+HISTORIES = int(os.environ.get("ARRAY_HISTORIES", "2000"))
+COMPANIES = int(os.environ.get("ARRAY_COMPANIES", "6"))
+
+
+def by_columns(history: History, fault: Fault) -> BlastRadius:
+    ledger = ledger_of(history.attempts)
+    return columns.radius_of(history, ledger, fault, columns.judge(ledger, choose(history, fault), history.declarations.skew))
+
+
+def said(radius: BlastRadius) -> dict[str, Any]:
+    told = radius.overview
+    groups = [(replace(one, groups=tuple), one.groups()) for one in told.by_dataset()]
+    return {**radius.to_json(), "overview": replace(told, by_dataset=tuple), "groups": groups}
+
+
+def compare(history: History, fault: Fault, met: Counter[str], what: object) -> None:
+    try:
+        found = by_columns(history, fault)
+    except NotPlain as error:
+        met[str(error)[:20]] += 1
+        return
+    met["plain"] += 1
+    whole = blast(history, fault)
+    assert said(found) == said(whole), what
+    assert overview_of(found.attempts, found.cells).cells == found.overview.cells
+
+
+@pytest.mark.parametrize("block", range(2))
+def test_columns_answer_as_the_engine_does_over_nasty_histories(block: int) -> None:
+    met: Counter[str] = Counter()
+    for seed in range(block * HISTORIES // 2, (block + 1) * HISTORIES // 2):
+        history = as_history(decode(seeded(seed)))
+        compare(history, Fault(job=str(history.attempts[0].job), code_versions=("bad",)), met, seed)
+    assert met["plain"] > HISTORIES // 10, met
+
+
+@pytest.mark.parametrize("block", range(2))
+def test_columns_answer_as_the_engine_does_over_nasty_events(block: int) -> None:
+    met: Counter[str] = Counter()
+    for seed in range(block * HISTORIES // 8, (block + 1) * HISTORIES // 8):
+        story = decode_runs(seeded(seed))
+        history = from_events(as_events(story), story.skew)
+        for number, fault in enumerate(faults(history, Random(seed))):
+            compare(history, fault, met, (seed, number))
+    assert met["plain"] > HISTORIES // 10, met
+
+
+@pytest.mark.parametrize("seed", range(COMPANIES))
+def test_columns_answer_as_the_engine_does_over_companies(seed: int) -> None:
+    made = company(seed, 14, 6, odd=bool(seed % 2))
+    history = build(map(event, made.events()), made.declarations())
+    met: Counter[str] = Counter()
+    for number, fault in enumerate(faults(history, Random(seed))):
+        compare(history, fault, met, (seed, number))
