@@ -85,6 +85,7 @@ def _merge(path: Path | None, layers: list[ConfigFile]) -> Config:
             datasets=tuple(rule for layer in layers for rule in (*layer.datasets, *(one.declares for one in layer.serving))),
             edges=tuple(rule for layer in layers for rule in layer.edges),
             skew=next((layer.skew for layer in strongest if layer.skew is not None), 0),
+            lost_after=next((layer.lost_after for layer in strongest if layer.lost_after is not None), None),
         ),
         sources=next((layer.sources for layer in strongest if layer.sources is not None), ()),
         storages=tuple(rule for layer in strongest for rule in layer.storages),

@@ -11,6 +11,8 @@ EXAMPLE = """\
 # sources = ["events/*.ndjson", "s3://lake-meta/openlineage/"]
 # Seconds of clock difference between the producers of events.
 # skew = 0
+# Seconds after its last event at which a run that never told its end counts as ended; by default it may still run.
+# lost_after = 604800
 
 # How each bucket is reached; the first match wins. Credentials come by boto3's usual chain.
 # [[storage]]

@@ -55,10 +55,11 @@ class ConfigFile:
         root.finish()
 
     def _lineage(self, table: Table) -> None:
-        sources, skew = table.texts("sources"), table.seconds("skew")
+        sources, skew, lost_after = table.texts("sources"), table.seconds("skew"), table.seconds("lost_after")
         table.finish()
         self.sources = None if sources is None else tuple(self._place(one) for one in sources)
         self.skew = None if skew is None else round(skew * SECOND)
+        self.lost_after = None if lost_after is None else round(lost_after * SECOND)
 
     def _catalog(self, table: Table) -> CatalogRule:
         name, kind = table.required("name"), table.text("type", choices=CATALOGS)

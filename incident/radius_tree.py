@@ -19,16 +19,23 @@ from lineage.timestamps import render
 _STYLES = {"TAINTED": "bold red", "SUSPECT": "yellow", "CLEANED": "green"}
 
 
+SHOWN = 40
+"""How many datasets are shown one by one: nobody reads a tree of a thousand."""
+
 _GAPS = 12
 """How many of the things that are not known are shown one by one."""
 
 
-def radius_tree(radius: BlastRadius, readers: Sequence[NextReader] = ()) -> RenderableType:
-    """A tree by dataset, each under the dataset through which it was reached, and sentences with the totals."""
+def radius_tree(radius: BlastRadius, readers: Sequence[NextReader] = (), most: int | None = SHOWN) -> RenderableType:
+    """A tree by dataset, each under the dataset through which it was reached, and sentences with the totals.
+
+    ``most``: so many datasets, those nearest to the fault, with all that lead to them; None for all.
+    """
     found = {one.dataset: one for one in radius.overview.by_dataset()}
+    nearest = sorted(found.values(), key=lambda one: (one.steps, one.dataset))
+    waiting = nearest if most is None else nearest[:most]
     root = Tree(Text(f"Fault: {printable(str(radius.fault['words']))}"), guide_style="dim")
     branches: dict[DatasetId | None, Tree] = {None: root}
-    waiting = sorted(found.values(), key=lambda one: (one.steps, one.dataset))
     while waiting:
         ready = [one for one in waiting if one.through in branches or one.through not in found] or waiting[:1]
         for one in ready:
@@ -37,7 +44,17 @@ def radius_tree(radius: BlastRadius, readers: Sequence[NextReader] = ()) -> Rend
                 branch.add(_state(group, narrowed=bool(radius.fault.get("columns"))))
             branches[one.dataset] = branch
         waiting = [one for one in waiting if one.dataset not in branches]
-    return Group(root, Text(), *(Text(line) for line in totals(radius, readers)))
+    lines = [*_left_out(nearest[most:] if most is not None else []), *totals(radius, readers)]
+    return Group(root, Text(), *(Text(line) for line in lines))
+
+
+def _left_out(datasets: Sequence[ReachedDataset]) -> list[str]:
+    """What is farther from the fault than what is shown; all that serves by name."""
+    if not datasets:
+        return []
+    serving = [printable(str(one.dataset)) for one in datasets if one.serving]
+    named = f" SERVING among them: {', '.join(serving)}." if serving else ""
+    return [f"… and {_count(len(datasets), 'dataset')} farther from the fault: incident blast --all shows them.{named}"]
 
 
 def totals(radius: BlastRadius, readers: Sequence[NextReader] = ()) -> list[str]:

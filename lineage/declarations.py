@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from lineage.datasets import DatasetId, JobId
 from lineage.layouts import Layout
+from lineage.timestamps import AFTER
 from lineage.windows import Window
 
 _UTC = frozenset({"UTC", "Etc/UTC"})
@@ -54,11 +55,16 @@ class EdgeRule:
 
 @dataclass(frozen=True, slots=True)
 class Declarations:
-    """All that the configuration says about lineage. ``skew`` is ε, in nanoseconds."""
+    """All that the configuration says about lineage. ``skew`` is ε, in nanoseconds.
+
+    ``lost_after``: a run that never told its end is taken to have ended so long after its last event (ns), as soon as lineage knows of
+    something later; None: it may still run, however long ago it began.
+    """
 
     datasets: tuple[DatasetRule, ...] = ()
     edges: tuple[EdgeRule, ...] = ()
     skew: int = 0
+    lost_after: int | None = None
     _memo: dict[DatasetId | tuple[JobId, DatasetId], Any] = field(default_factory=dict, compare=False, repr=False)
     """What was asked before: a dataset's rule, an edge's. To be given anew to a copy with other rules."""
 
@@ -78,6 +84,12 @@ class Declarations:
             merged = replace(merged, partition=replace(merged.partition, zone=zone))
         self._memo[dataset] = merged
         return merged
+
+    def lost_at(self, last: int, latest: int) -> int:
+        """When a run whose ``last`` event told no end is taken to have ended; ``latest``: the last moment that lineage knows."""
+        if self.lost_after is None or last + self.lost_after >= latest:
+            return AFTER
+        return last + self.lost_after
 
     def zone(self, dataset: DatasetId) -> ZoneInfo | None:
         """The time zone whose clock a dataset's dates go by; None for UTC."""

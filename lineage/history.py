@@ -168,14 +168,17 @@ class Gathering:
 
     def attempts(self, ended: Mapping[str, int]) -> list[Attempt]:
         """The attempts of all events that were added."""
-        cells = self.cells()
+        cells, runs = self.cells(), told_once(self.runs).items()
+        told = [(_attempt(run, number, part), part) for run, events in runs for number, part in enumerate(_split(events))]
+        latest = max((moment for one, _ in told for moment in (one.start, one.end) if BEFORE < moment < AFTER), default=0)
         made = []
-        for run_id, events in told_once(self.runs).items():
-            for number, part in enumerate(_split(events)):
-                bare = _attempt(run_id, number, part)
-                if bare.state == "OPEN" and run_id in ended:
-                    bare = replace(bare, end=max(part[-1].time, ended[run_id]))
-                made.append(cells.resolve(bare, [one.inputs for one in part], [one.outputs for one in part]))
+        for one, part in told:
+            bare = one
+            if one.state == "OPEN":
+                bound = ended.get(one.run_id)
+                last = part[-1].time
+                bare = replace(one, end=self.declarations.lost_at(last, latest) if bound is None else max(last, bound))
+            made.append(cells.resolve(bare, [event.inputs for event in part], [event.outputs for event in part]))
         return one_spelling(self.seen_through(missing_lineage(made, self.declarations)))
 
     def seen_through(self, attempts: list[Attempt]) -> list[Attempt]:

@@ -64,8 +64,13 @@ def scope(context: Context, fault: FaultOptions) -> Report:
     return _opened(folder, fresh, f"{folder.id}, radius {fresh.radius.revision}.")
 
 
-def blast(context: Context, fault: FaultOptions, why: str | None = None, *, drafts: bool = False) -> Report:
-    """What is tainted, since when, through whom, and what we cannot know. Read-only; works without an incident."""
+def blast(
+    context: Context, fault: FaultOptions, why: str | None = None, *, drafts: bool = False, every: bool = False
+) -> Report:
+    """What is tainted, since when, through whom, and what we cannot know. Read-only; works without an incident.
+
+    ``every``: show every dataset, however many there are.
+    """
     from incident.explanation import explained, explanation_json, explanation_text
     from lineage import blast as engine
     from lineage.audience import audience
@@ -107,7 +112,7 @@ def blast(context: Context, fault: FaultOptions, why: str | None = None, *, draf
     def screen() -> RenderableType:
         if reasons is not None:
             return explanation_text(reasons)
-        return _drafts(teams) if drafts else _screen(fresh, readers)
+        return _drafts(teams) if drafts else _screen(fresh, readers, every=every)
 
     following = ["incident revert", "incident purge"] if folder else ['incident declare "TITLE" with the same choice, to act on it']
     return Report(
@@ -165,13 +170,13 @@ def _opened(folder: IncidentFolder, fresh: Fresh, heading: str) -> Report:
     return Report(data, screen, problems(fresh.history), ["incident blast", "incident revert"], incident=folder.id)
 
 
-def _screen(fresh: Fresh, readers: Sequence[NextReader] = ()) -> RenderableType:
+def _screen(fresh: Fresh, readers: Sequence[NextReader] = (), *, every: bool = False) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    from incident.radius_tree import radius_tree
+    from incident.radius_tree import SHOWN, radius_tree
 
     changed = [Text(f"Since the last revision: {printable(line)}", style="dim") for line in fresh.difference[:_SHOWN]]
     if len(fresh.difference) > _SHOWN:
         changed.append(Text(f"… and {len(fresh.difference) - _SHOWN} changes more (--json lists all)", style="dim"))
-    return Group(radius_tree(fresh.radius, readers), *changed)
+    return Group(radius_tree(fresh.radius, readers, None if every else SHOWN), *changed)

@@ -31,16 +31,13 @@ def ledger(teller: Teller, tables: Sequence[pa.Table]) -> Ledger:
     if not sum(one.num_rows for one in tables):
         raise NotPlain("nothing ran")
 
-    whole = pa.concat_tables(tables, promote_options="none").unify_dictionaries().combine_chunks()
-    start, end = _whole(whole["start"], BEFORE), _whole(whole["end"], AFTER)
+    whole = pa.concat_tables(tables).combine_chunks()
+    start, end = _whole(whole["start"], BEFORE), _ends(whole, teller)
     order = _in_order(whole, start, end)
     table = whole.take(order)
     start, end = start[order], end[order]
     states, names = _words(table["state"])
     attempts = _Attempts(teller, table)
-    for run in teller.ended:
-        for row in np.flatnonzero(_equal(table["run"], run) & (end == AFTER)):
-            end[row] = attempts[int(row)].end
     slots, texts = _words(table["slots"])
     key, keys = _words(table["partition_key"])
     shape = _whole(table["shape"], 0)
@@ -117,16 +114,20 @@ def _words(column: Any) -> tuple[Ints, list[str]]:
 
     array = column.combine_chunks()
     if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0) if array.num_chunks else pa.array([], pa.string())
-    if not pa.types.is_dictionary(array.type):
-        array = array.dictionary_encode()
+        array = array.chunk(0)
+    array = array.dictionary_encode()
     return _whole(array.indices, -1), array.dictionary.to_pylist()
 
 
-def _equal(column: Any, run: str) -> Any:
-    import pyarrow.compute as pc
-
-    return pc.equal(column, run).to_numpy(zero_copy_only=False)
+def _ends(table: pa.Table, teller: Teller) -> Ints:
+    """The ends of attempts, with what is known or declared of runs that never told theirs."""
+    end = _whole(table["end"], AFTER)
+    silent = np.flatnonzero(end == AFTER)
+    if len(silent) and (teller.ended or teller.declarations.lost_after is not None):
+        told = (table[name].take(silent).to_pylist() for name in ("run", "start", "times"))
+        for row, run, start, times in zip(silent, *told, strict=True):
+            end[row] = teller.ending(run, times[-1] if times else start)
+    return end
 
 
 def _nominals(start: Ints, end: Ints) -> tuple[Ints, list[tuple[int, int]]]:

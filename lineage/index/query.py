@@ -41,7 +41,7 @@ from lineage.history import History, in_order
 from lineage.index.manifest import Part, as_skipped
 from lineage.index.reach import Reach
 from lineage.index.reader import Index
-from lineage.index.rows import Row, bounds
+from lineage.index.rows import Row
 from lineage.index.told import Teller
 from lineage.partitions import BARE, overlap
 from lineage.timestamps import AFTER, BEFORE, SECOND
@@ -74,7 +74,13 @@ class Query:
 
     @cached_property
     def teller(self) -> Teller:
-        return Teller(self.index.dimensions, self.declarations, self.ended)
+        return Teller(self.index.dimensions, self.declarations, self.ended, self.latest)
+
+    @cached_property
+    def latest(self) -> int:
+        """The last moment at which any attempt began or ended (ns UTC)."""
+        parts = (part for _, part in self.index.manifest.parts())
+        return max((moment for one in parts for moment in (one.last_start, one.last_end) if moment is not None), default=0)
 
     @cached_property
     def reach(self) -> Reach:
@@ -100,13 +106,12 @@ class Query:
         """The last attempts of some jobs, as ``lineage.cadence`` takes them from all."""
         numbers = {self.index.dimensions.job(job): job for job in jobs}
         begun = {numbers[number]: found for number, found in self.index.recent(numbers).items()}
-        parts = list(self.index.manifest.parts())
+        parts = self.index.manifest.parts()
         ends = [end for one in self.effects for end in (one.start, one.end)]
         if self.ended:
             ends += [one.end for one in self.teller.attempts(self.index.rows_of_runs(self.ended.keys()), widen=True)]
-        latest = [moment for _, part in parts for moment in (part.last_start, part.last_end) if moment is not None]
         nominal = [part.last_nominal for _, part in parts if part.last_nominal is not None]
-        known = [moment for moment in (*latest, *ends) if BEFORE < moment < AFTER]
+        known = [moment for moment in (self.latest, *ends) if BEFORE < moment < AFTER]
         return Past(begun, max(known, default=0), max(nominal, default=0))
 
     def _keys(self, made: list[Attempt], complete: set[JobId]) -> dict[DatasetId, set[str]]:
@@ -185,7 +190,7 @@ class Query:
         jobs, datasets = self.reach.downstream({*starts, *(("dataset", one) for _, one in dropped)})
         complete = self.reach.from_the_beginning(jobs, datasets)
         first = min((start for start, _ in dropped), default=AFTER)
-        first = min(first, self._first(fault, fix, seeds) if fault.cells else _earliest(fault, seeds))
+        first = min(first, self._first(fault, fix, seeds) if fault.cells else _earliest(fault, seeds, self.teller))
         wanted = dict.fromkeys(jobs, max(first - self.declarations.skew - _MARGIN, BEFORE)) | dict.fromkeys(complete, BEFORE)
         found = {(row.run, row.number): row for row in seeds}
         read: dict[JobId, int] = {}
@@ -281,13 +286,13 @@ class Query:
         return rows, {("dataset", one) for one in datasets}
 
 
-def _earliest(fault: Fault, rows: Iterable[Row]) -> int:
+def _earliest(fault: Fault, rows: Iterable[Row], teller: Teller) -> int:
     """No attempt that a fault chooses by its time and nominal time began before this."""
     since, until = clock_range(fault)
     ranges = nominal_ranges(fault)
     found = AFTER
     for row in rows:
-        start, end = bounds(row)
+        start, end = teller.bounds(row)
         if start < found and start < until and end >= since:
             nominal = row.nominal_start if row.partition_key is None else None  # a key may name another date
             if not ranges or nominal is None or any(first <= nominal <= last for first, last in ranges):

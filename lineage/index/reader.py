@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 _DAY = 86_400 * SECOND
 ASKED = [name for name in Row._fields if name not in {"odd", "run_crc"}]
-WORDS = ["state", "partition_key", "slots"]
-"""The columns in which few words repeat."""
 """The columns that attempts are made of; the others are for finding runs and taking them apart again."""
 
 
@@ -65,7 +63,7 @@ class Index:
         return [row for table in self._tables(names, jobs) for row in rows_in(table)]
 
     def tables(self, jobs: Collection[int], *, since: int | None = None, until: int | None = None) -> list[pa.Table]:
-        """As ``rows``, in columns; words are dictionaries."""
+        """As ``rows``, in columns."""
         return list(self._tables([part.file for part in self.parts(since, until)], jobs))
 
     def _tables(self, names: list[str], jobs: Collection[int] | None) -> Iterator[pa.Table]:
@@ -118,7 +116,7 @@ class Index:
 
         try:
             with self.files.open(name) as file:
-                parquet = pq.ParquetFile(file, read_dictionary=WORDS if columns == ASKED else None)
+                parquet = pq.ParquetFile(file)
                 if jobs is None:
                     return parquet.read(columns=columns, use_threads=False)
                 groups = list(_groups(parquet.metadata, sorted(jobs)))

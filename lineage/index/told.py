@@ -17,6 +17,7 @@ from lineage.index.batch import references
 from lineage.index.dimensions import Dimensions
 from lineage.index.rows import Row, bounds, slots_of, times_of
 from lineage.layouts import Layout
+from lineage.timestamps import BEFORE
 from lineage.widening import widened
 
 _Data = tuple[tuple[Read, ...], tuple[Write, ...]]
@@ -56,6 +57,8 @@ class Teller:
     known: Dimensions
     declarations: Declarations
     ended: Mapping[str, int]
+    latest: int
+    """The last moment that the index knows (ns UTC)."""
     _shapes: dict[int, Shape] = field(default_factory=dict)
     _memo: dict[object, tuple[tuple[Read, ...], tuple[Write, ...]]] = field(default_factory=dict)
     _usual: dict[JobId, tuple[set[DatasetId], set[DatasetId]]] = field(default_factory=dict)
@@ -140,14 +143,12 @@ class Teller:
         for row in rows:
             shape = self._shapes.get(row.shape) or self.shape(row.shape)
             nominal = None if row.nominal_start is None or row.nominal_end is None else (row.nominal_start, row.nominal_end)
-            start, end = bounds(row)
+            start, end = self.bounds(row)
             key = (row.shape, row.slots, nominal if shape.nominal else None, row.partition_key if shape.keyed else None)
             found = memo.get(key)
             if found is None:
                 found = self._plainly(row, shape, shape.plain, nominal) if widen and shape.plain is not None else None
                 found = memo[key] = found or self._resolved(row, shape, nominal, widen=widen)
-            if row.end is None and row.run in self.ended:
-                end = max(times_of(row, len(shape.heads))[-1], self.ended[row.run])
             made.append(
                 Attempt(
                     row.run,
@@ -165,6 +166,18 @@ class Teller:
                 )
             )
         return made
+
+    def bounds(self, row: Row) -> tuple[int, int]:
+        """Start and end, with what is known or declared of runs that never told theirs."""
+        if row.end is None:
+            last = times_of(row, len(self.known.shapes[row.shape]))[-1]
+            return BEFORE if row.start is None else row.start, self.ending(row.run, last)
+        return bounds(row)
+
+    def ending(self, run: str, last: int) -> int:
+        """When a run ended whose ``last`` event does not say so."""
+        bound = self.ended.get(run)
+        return self.declarations.lost_at(last, self.latest) if bound is None else max(last, bound)
 
     def shape(self, number: int) -> Shape:
         """What all attempts of a shape have in common."""

@@ -18,6 +18,8 @@ from tests.bench.runs import Measured, alternate, cpu_ratio, incident, measure, 
 NAME = "query"
 _PEAK = 400
 _CONFIG = """
+[lineage]
+lost_after = 604800
 [[dataset]]
 match = "*"
 write = "overwrite"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -150,9 +151,10 @@ def asked(query: Query | None, history: History, fault: Fault, fix: Fix | None) 
         return type(error), error.message, error.hint
 
 
-def agree(raw: list[Any], declared: Declarations, seed: int, questions: list[Fault] | None = None) -> None:
+def agree(raw: list[Any], rules: Declarations, seed: int, questions: list[Fault] | None = None) -> None:
     random = Random(seed)
     events = list(map(event, raw))
+    declared = replace(rules, lost_after=random.choice((None, 2 * HOUR, 60 * HOUR)), _memo={})
     plain = build(events, declared)
     told = effects(plain, random) if plain.attempts else ()
     ended = {one.run_id: one.start + HOUR for one in plain.attempts if one.state == "OPEN" and random.random() < 0.3}

@@ -17,6 +17,7 @@ from lineage.index.ingest import Ingest
 from lineage.index.query import Query
 from lineage.index.reader import Index
 from lineage.index.rows import Row
+from lineage.index.schema import rows_in
 from tests.lineage.index_histories import HOUR, MemoryFiles
 from tests.lineage.openlineage import JSON, dataset, ran, told
 
@@ -56,14 +57,20 @@ def test_only_the_days_since_the_fault_and_the_jobs_it_can_reach_are_read(monkey
         for one in ran(*on(day, hour), f"{job}-{day}", job, reads=[reads], writes=[writes])
     ]
     made: list[Row] = []
-    rows = Index.rows
+    rows, tables = Index.rows, Index.tables
 
     def heard(self: Index, jobs: Any, **more: Any) -> list[Row]:
         found = rows(self, jobs, **more)
         made.extend(found)
         return found
 
+    def seen(self: Index, jobs: Any, **more: Any) -> list[Any]:
+        found = tables(self, jobs, **more)
+        made.extend(row for one in found for row in rows_in(one))
+        return found
+
     monkeypatch.setattr(Index, "rows", heard)
+    monkeypatch.setattr(Index, "tables", seen)
     found = both(events, Fault(job="test/clean", since="2026-11-18"))
     assert runs(found) == {f"{job}-{day}" for job in ("clean", "mart") for day in (18, 19, 20)}
     assert {row.run for row in made} == {f"{job}-{day}" for job in ("clean", "mart") for day in (17, 18, 19, 20)}

@@ -22,7 +22,7 @@ from tests.lineage.histories import WHOLE, run_of
 from tests.lineage.oracle import INF, CellVerdict, Deed, Place, Story, Verdict
 
 EPOCH = 1_794_000_000 * SECOND
-_JOB = JobId("test", "job")
+JOB = JobId("test", "job")
 _STATES: dict[str, State] = {"COMPLETE": "COMPLETE", "FAIL": "FAIL", "ABORT": "ABORT", "OPEN": "OPEN"}
 
 
@@ -50,7 +50,7 @@ def as_attempt(deed: Deed, code_version: str | None) -> Attempt:
     return Attempt(
         run_id=run_id,
         number=int(number),
-        job=JobId("incident", "purge") if deed.ours else _JOB,
+        job=JobId("incident", "purge") if deed.ours else JOB,
         start=nanoseconds(deed.start),
         end=nanoseconds(deed.end),
         state=_STATES[deed.state],
@@ -77,7 +77,7 @@ def as_history(story: Story) -> History:
 
 def engine(story: Story) -> Verdict:
     """What the engine says of the story."""
-    return verdict(blast(as_history(story), Fault(job=str(_JOB), code_versions=("bad",))))
+    return verdict(blast(as_history(story), Fault(job=str(JOB), code_versions=("bad",))))
 
 
 def verdict(radius: BlastRadius) -> Verdict:
