@@ -57,8 +57,8 @@ class EdgeRule:
 class Declarations:
     """All that the configuration says about lineage. ``skew`` is ε, in nanoseconds.
 
-    ``lost_after``: a run that never told its end is taken to have ended so long after its last event (ns), as soon as lineage knows of
-    something later; None: it may still run, however long ago it began.
+    ``lost_after``: a run that never told its end is taken to have ended so long after its last event (ns), as soon as lineage
+    knows of something later; None: it may still run, however long ago it began.
     """
 
     datasets: tuple[DatasetRule, ...] = ()

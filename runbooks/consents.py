@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lineage.attempts import Cell
@@ -53,7 +54,7 @@ def names(text: str, cell: Cell) -> bool:
     )
 
 
-def included(reached: tuple[ReachedCell, ...], consents: Consents) -> tuple[frozenset[Cell], tuple[Refusal, ...]]:
+def included(reached: Sequence[ReachedCell], consents: Consents) -> tuple[frozenset[Cell], tuple[Refusal, ...]]:
     """The cells named by --include, and a refusal for each name that is none of them, is several, or is not to be touched."""
     found: set[Cell] = set()
     wrong: list[Refusal] = []

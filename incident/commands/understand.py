@@ -64,9 +64,7 @@ def scope(context: Context, fault: FaultOptions) -> Report:
     return _opened(folder, fresh, f"{folder.id}, radius {fresh.radius.revision}.")
 
 
-def blast(
-    context: Context, fault: FaultOptions, why: str | None = None, *, drafts: bool = False, every: bool = False
-) -> Report:
+def blast(context: Context, fault: FaultOptions, why: str | None = None, *, drafts: bool = False, every: bool = False) -> Report:
     """What is tainted, since when, through whom, and what we cannot know. Read-only; works without an incident.
 
     ``every``: show every dataset, however many there are.
@@ -119,7 +117,13 @@ def blast(
         data,
         screen,
         problems(history),
-        [] if drafts else following if fresh.radius.overview.dirty else ["incident verify"] if folder else ["incident lineage gaps"],
+        []
+        if drafts
+        else following
+        if fresh.radius.overview.dirty
+        else ["incident verify"]
+        if folder
+        else ["incident lineage gaps"],
         incident=folder.id if folder else None,
     )
 

@@ -1,4 +1,4 @@
-"""Taint over columns: the rules of ``lineage.sweep`` and ``lineage.taint`` for hundreds of thousands of attempts at once, with numpy.
+"""Taint over columns: the rules of ``lineage.sweep`` and ``lineage.taint`` for very many attempts at once, with numpy.
 
 It gives the answers of those modules, which stay the definition; tests hold both to each other and to the oracle. What it does not
 cover (``NotPlain``) is left to them: partitions of one dataset that overlap without being equal (but for ``*``), named versions,

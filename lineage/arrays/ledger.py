@@ -13,25 +13,25 @@ from lineage.attempts import Attempt
 from lineage.datasets import JobId
 from lineage.fault import Seeds
 
-T = TypeVar("T", covariant=True)
+T_co = TypeVar("T_co", covariant=True)
 
 
-class Made(Sequence[T], Generic[T]):
+class Made(Sequence[T_co], Generic[T_co]):
     """A sequence whose members are made one by one, each time somebody asks for it."""
 
-    def __init__(self, count: int, make: Callable[[int], T]) -> None:
+    def __init__(self, count: int, make: Callable[[int], T_co]) -> None:
         self._count, self._make = count, make
 
     def __len__(self) -> int:
         return self._count
 
-    def __iter__(self) -> Iterator[T]:
+    def __iter__(self) -> Iterator[T_co]:
         return map(self._make, range(self._count))
 
     @overload
-    def __getitem__(self, index: int) -> T: ...
+    def __getitem__(self, index: int) -> T_co: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[T]: ...
+    def __getitem__(self, index: slice) -> Sequence[T_co]: ...
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return [self._make(one) for one in range(*index.indices(self._count))]
@@ -44,10 +44,9 @@ class Made(Sequence[T], Generic[T]):
 class Ledger:
     """Attempts in the order of ``facts``.
 
-    ``job``: by attempt, a number in ``jobs``; ``open``: by attempt, whether it never told its end; ``key`` and
-    ``nominal``: run id and number, and nominal time, of one;
-    ``ran``: the jobs of some attempts, aliases included; ``alike``: of some attempts, those without which the same is left to say of
-    what they do not tell.
+    ``job``: by attempt, a number in ``jobs``; ``open``: by attempt, whether it never told its end; ``key`` and ``nominal``: run id
+    and number, and nominal time, of one; ``ran``: the jobs of some attempts, aliases included; ``alike``: of some attempts as few
+    as leave the same open.
     """
 
     facts: Facts

@@ -55,9 +55,7 @@ class Places:
         self.ranks = ranks(facts, skew)
         self.scale = self.ranks.count + 1
         count = len(facts.partitions)
-        keys = np.concatenate(
-            [one.dataset.astype(np.int64) * count + one.partition for one in (self.reads, self.writes)]
-        )
+        keys = np.concatenate([one.dataset.astype(np.int64) * count + one.partition for one in (self.reads, self.writes)])
         found, inverse = np.unique(keys, return_inverse=True)
         self.read_place: Ints = inverse[: len(self.reads)].astype(np.int64)
         self.write_place: Ints = inverse[len(self.reads) :].astype(np.int64)
@@ -91,7 +89,8 @@ class Places:
         if bool(np.any((most >= 0) & (least != most))):
             raise NotPlain("partitions of several shapes")
         self.partitioned: Bools = most >= 0
-        return ~named & self.partitioned[self.dataset]
+        found: Bools = ~named & self.partitioned[self.dataset]
+        return found
 
     def _refuse(self) -> None:
         if bool(np.any(self.reads.known & self.wild_reads) or np.any(self.writes.known & self.wild_writes)):
@@ -123,7 +122,7 @@ class Places:
         return self.ranks.after <= self.ranks.start
 
 
-def ordered(keys: Ints) -> Ints:
+def ordered(keys: Ints | Small) -> Ints:
     """Their order, as positions."""
     return np.argsort(keys, kind="stable")
 

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lineage.arrays.facts import HOWS, Ints
+from lineage.arrays.facts import HOWS, Bools, Ints
 from lineage.arrays.ledger import Ledger, Made
 from lineage.arrays.places import Places, ordered
 from lineage.arrays.spread import Reached, Spread
@@ -16,7 +16,7 @@ from lineage.arrays.states import States
 from lineage.attempts import Cell
 from lineage.blast_radius import Exposure, Hop, ReachedAttempt, ReachedCell
 from lineage.blast_radius import Reached as State
-from lineage.datasets import DatasetId, JobId
+from lineage.datasets import DatasetId
 from lineage.doubts import why_cell_suspect, why_suspect
 from lineage.history import History
 from lineage.overview import Overview, ReachedDataset, StateGroup
@@ -117,7 +117,7 @@ class Shown:
         return Cell(self._dataset_of(place), places.facts.partitions[places.partition[place]], known)
 
     def _dataset_of(self, place: int) -> DatasetId:
-        return self._places.facts.datasets[self._places.dataset[place]]
+        return self._places.facts.datasets[int(self._places.dataset[place])]
 
     def _cell(self, position: int) -> ReachedCell:
         places, history = self._places, self.history
@@ -131,7 +131,13 @@ class Shown:
             state=state,
             since=int(self.states.since[position]),
             exposure=tuple(
-                sorted({Exposure(int(places.facts.start[places.writes.attempt[one]]), self._cleansed(place, int(one))) for one in here}, key=_by_time)
+                sorted(
+                    {
+                        Exposure(int(places.facts.start[places.writes.attempt[one]]), self._cleansed(place, int(one)))
+                        for one in here
+                    },
+                    key=_by_time,
+                )
             ),
             serving=history.serving(cell.dataset),
             owners=history.owned_by(cell.dataset),
@@ -195,7 +201,8 @@ class Shown:
             np.minimum.at(of_wild, places.writes.dataset[order[wild]], rank[wild])
             dataset = places.dataset[place]
             found = np.where(places.wild[place], of_any[dataset], np.minimum(found, of_wild[dataset]))
-        return order[found]
+        least_of: Ints = order[found]
+        return least_of
 
     def _path_of(self, position: int) -> tuple[Hop, ...]:
         return self._path(int(self._explaining[position]), self._reached_by(position))
@@ -263,7 +270,8 @@ class Shown:
             return None
         read = int(reached.through[attempt])
         return Cause(
-            self._write_at(int(reached.by_write[attempt])), self.ledger.attempts[attempt].reads[int(self._places.reads.number[read])]
+            self._write_at(int(reached.by_write[attempt])),
+            self.ledger.attempts[attempt].reads[int(self._places.reads.number[read])],
         )
 
     # --- attempts ---------------------------------------------------------------------------------------------------------
@@ -293,7 +301,7 @@ class Shown:
         return Made(len(who), lambda number: self._attempt(int(who[number])))
 
     @cached_property
-    def certain(self) -> Ints:
+    def certain(self) -> Bools:
         """Of each attempt whether it was certainly reached."""
         found = self.spread.must.attempts.copy()
         found[self._places.writes.attempt[self.spread.must.writes]] = True
@@ -358,9 +366,7 @@ class Shown:
     def _path_lengths(self) -> Ints:
         """By position in ``states``."""
         if self._origins:
-            return np.array(
-                [len(self._chain(int(one), self._reached_by(at))) for at, one in enumerate(self._explaining)], np.int64
-            )
+            return np.array([len(self._chain(int(one), self._reached_by(at))) for at, one in enumerate(self._explaining)], np.int64)
         attempts = self._places.writes.attempt[self._explaining]
         return np.where(self.states.tainted, self.spread.must.distance[attempts], self.spread.may.distance[attempts]) + 1
 

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lineage.arrays.facts import INFERRED, Bools, Ints, NotPlain
+from lineage.arrays.facts import INFERRED, Bools, Ints, NotPlain, Small
 from lineage.arrays.places import Places, ordered, spans
 
 _MOST = 40_000_000
@@ -179,8 +179,9 @@ class Seeing:
             data, read_data = writes.dataset.astype(np.int64), reads.dataset[r].astype(np.int64)
             others += self._meeting(data, read_data, places.wild_writes, self._before[w], self._read_after[r])
             others -= self._writes_all_too(reads.attempt[r], read_data)
-        certain[at] = others == 0
-        return certain
+        found: Bools = certain
+        found[at] = others == 0
+        return found
 
     def _meeting(self, key_of_writes: Ints, key: Ints, which: Bools, since: Ints, until: Ints) -> Ints:
         """How many replacing writes of a place (or dataset) end at or after ``since`` and begin by ``until`` (since ≤ until)."""
@@ -193,13 +194,13 @@ class Seeing:
         ended = np.searchsorted(ends, places.composed(key, since), "left")
         return begun - ended
 
-    def _writes_too(self, attempt: Ints, place: Ints) -> Bools:
+    def _writes_too(self, attempt: Small, place: Ints) -> Bools:
         """Whether an attempt itself replaces the place."""
         places = self.places
         keys = places.writes.attempt.astype(np.int64) * len(places.dataset) + places.write_place
         return np.isin(attempt.astype(np.int64) * len(places.dataset) + place, keys[places.replacing & ~places.wild_writes])
 
-    def _writes_all_too(self, attempt: Ints, dataset: Ints) -> Bools:
+    def _writes_all_too(self, attempt: Small, dataset: Ints) -> Bools:
         places, count = self.places, len(self.places.facts.datasets)
         keys = places.writes.attempt.astype(np.int64) * count + places.writes.dataset
         return np.isin(attempt.astype(np.int64) * count + dataset, keys[places.replacing & places.wild_writes])

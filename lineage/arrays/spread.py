@@ -50,7 +50,7 @@ def _number(places: Places, at: tuple[int, int]) -> int:
 
 
 def _walk(places: Places, edges: Edges, seeds: list[int], single: Ints, seeing: Seeing | None) -> Reached:
-    """The least fixpoint along the edges. ``single``: writes that are faulty whatever their attempts read; ``seeing``: for ``*``."""
+    """The least fixpoint along the edges. ``single``: writes that are faulty whatever was read; ``seeing``: for ``*``."""
     count = len(places.facts.start)
     attempts, writes = np.zeros(count, bool), np.zeros(len(places.writes), bool)
     by_write, through = np.full(count, -1), np.full(count, -1)
@@ -86,6 +86,6 @@ def _walk(places: Places, edges: Edges, seeds: list[int], single: Ints, seeing: 
     return Reached(attempts, writes, by_write, through, distance)
 
 
-def _writes_of(places: Places, attempts: Ints) -> Ints:
+def _writes_of(places: Places, attempts: Ints | Small) -> Ints:
     _, found = spans(places.first_write[attempts], places.first_write[attempts + 1])
     return found

@@ -15,7 +15,7 @@ from lineage.arrays.spread import Spread
 class States:
     """Places that may-tainted writes wrote, ascending.
 
-    ``tainted`` and ``cleaned`` by place (neither: SUSPECT); ``since`` the least start (ns UTC) of the reached writes that overlap it.
+    ``tainted`` and ``cleaned`` by place (neither: SUSPECT); ``since``: the least start (ns UTC) of reached writes that overlap it.
     ``convicting``: by write, whether it alone makes its place TAINTED.
     """
 

@@ -144,6 +144,8 @@ def _in_order(table: pa.Table, start: Ints, end: Ints) -> Ints:
         several = np.flatnonzero(np.concatenate((alike, [False])) | np.concatenate(([False], alike)))
         rows = order[several]
         runs, numbers = table["run"].take(rows).to_pylist(), table["number"].take(rows).to_pylist()
-        key = {int(row): (int(start[row]), int(end[row]), run, number) for row, run, number in zip(rows, runs, numbers, strict=True)}
+        key = {
+            int(row): (int(start[row]), int(end[row]), run, number) for row, run, number in zip(rows, runs, numbers, strict=True)
+        }
         order[several] = sorted(key, key=key.__getitem__)
     return order

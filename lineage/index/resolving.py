@@ -112,7 +112,9 @@ class Resolver:
                     flat.add(side, self.numbers.dataset(dataset), self._class(side, number_of, dataset), _MODE[mode])
             for side, missing in ((_READ, plain.unread), (_WRITE, plain.unmade)):
                 for one in missing:
-                    flat.add(side, self.numbers.dataset(one.cell.dataset), self._class(side, -1, one.cell.dataset), _MODE[Mode.UNKNOWN])
+                    flat.add(
+                        side, self.numbers.dataset(one.cell.dataset), self._class(side, -1, one.cell.dataset), _MODE[Mode.UNKNOWN]
+                    )
             flat.count[at] = len(flat.side) - flat.first[at]
         return flat
 
@@ -131,7 +133,7 @@ class Resolver:
     # --- partitions ---------------------------------------------------------------------------------------------------------
 
     def _partitions(self, flat: _Flat, shape: Ints) -> tuple[Ints, Any, list[tuple[str, ...]]]:
-        """Of each row which combination of slots it has (−1: to be resolved by itself); of each of those the partitions by position.
+        """Of each row which combination of slots it has (−1: to be resolved by itself); of those the partitions by position.
 
         Partitions are numbers in the list that comes third, −1 for none.
         """
@@ -170,8 +172,10 @@ class Resolver:
         outputs = side == _WRITE
         key = np.where(outputs & flat.keyed[shape[row]], columns.key[row], -1)
         nominal = np.where(outputs & (part < 0) & flat.dated[shape[row]], columns.nominal[row], -1)
-        code = ((kind * (len(texts) + 1) + part + 1) * (len(columns.keys) + 1) + key + 1) * (len(columns.nominals) + 1) + nominal + 1
-        found, first, inverse = np.unique(code, return_index=True, return_inverse=True)
+        code = (
+            ((kind * (len(texts) + 1) + part + 1) * (len(columns.keys) + 1) + key + 1) * (len(columns.nominals) + 1) + nominal + 1
+        )
+        _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
         cells = [self._cells(int(kind[at]), texts, int(part[at]), int(key[at]), int(nominal[at])) for at in first]
         begins = np.concatenate(([0], np.cumsum([len(one) for one in cells]))).astype(np.int64)
         told = np.array([one for some in cells for one in some], np.int32).reshape(-1, 3)
