@@ -29,7 +29,10 @@ SEAMS = {
     },
     "networkx": {"lineage/graph.py"},
     "numpy": {
-        *(f"lineage/arrays/{name}.py" for name in ("blast", "facts", "ledger", "places", "radius", "seeing", "spread", "states")),
+        *(
+            f"lineage/arrays/{name}.py"
+            for name in ("absent", "blast", "facts", "ledger", "places", "radius", "seeing", "spread", "states")
+        ),
         *(f"lineage/index/{name}.py" for name in ("ledger", "query", "resolving")),
     },
     "pyiceberg": {f"incident/tables/iceberg{part}.py" for part in ("", "_catalog", "_fields", "_files", "_steps")},

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from lineage.arrays.facts import INFERRED, Bools, Ints
+from lineage.arrays.absent import read_while_absent
+from lineage.arrays.facts import INFERRED, Bools
 from lineage.arrays.ledger import Ledger
 from lineage.arrays.places import Places
 from lineage.arrays.radius import Shown
@@ -19,13 +22,24 @@ from lineage.graph import DependencyGraph
 from lineage.history import History
 
 
-def judge(ledger: Ledger, seeds: Seeds, skew: int, within: Bools | None = None) -> Spread:
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """``reasons``: of attempts with which taint begins, why they are only SUSPECT."""
+
+    spread: Spread
+    reasons: dict[int, str]
+
+
+def judge(ledger: Ledger, seeds: Seeds, skew: int, within: Bools | None = None) -> Judged:
     """What these seeds reach. ``within``: by dataset, what they can reach at all. Raises NotPlain."""
-    return spread(Places(ledger.facts, skew, within), seeds)
+    places = Places(ledger.facts, skew, within)
+    absent = {index: reason for index, reason in read_while_absent(places, ledger).items() if index not in seeds.must}
+    return Judged(spread(places, seeds, absent), absent | seeds.may)
 
 
-def since(found: Spread) -> dict[DatasetId, int]:
+def since(judged: Judged) -> dict[DatasetId, int]:
     """Of each dataset when the first write began that was reached."""
+    found = judged.spread
     places = found.places
     names = places.facts.datasets
     least = np.full(len(names), np.iinfo(np.int64).max)
@@ -33,9 +47,10 @@ def since(found: Spread) -> dict[DatasetId, int]:
     return {names[one]: int(least[one]) for one in np.unique(places.writes.dataset[found.may.writes])}
 
 
-def radius_of(history: History, ledger: Ledger, fault: Fault, found: Spread) -> BlastRadius:
+def radius_of(history: History, ledger: Ledger, fault: Fault, judged: Judged) -> BlastRadius:
     """What was reached, as a blast radius. ``history``: with the attempts of the ledger."""
-    shown = Shown(history, ledger, found, states(found))
+    found = judged.spread
+    shown = Shown(history, ledger, found, states(found), judged.reasons)
     graph = DependencyGraph(history)
     told = shown.overview()
     reached, seeds = np.sort(shown.who), found.seeds
@@ -59,6 +74,3 @@ def _silent(ledger: Ledger) -> Bools:
     found[reads.attempt[~reads.known]] = True
     found[writes.attempt[~writes.known | (writes.how == INFERRED)]] = True
     return found
-
-
-__all__ = ["Ints", "judge", "radius_of", "since"]

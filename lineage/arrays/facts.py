@@ -21,6 +21,7 @@ HOWS: Final[tuple[How, ...]] = ("observed", "declared", "inferred")
 """By number; the higher is the weaker."""
 INFERRED: Final = HOWS.index("inferred")
 MODES: Final = tuple(Mode)
+DROP = MODES.index(Mode.DROP)
 APPEND, CLEANSING = MODES.index(Mode.APPEND), (MODES.index(Mode.OVERWRITE), MODES.index(Mode.DROP))
 _HOW = {how: number for number, how in enumerate(HOWS)}
 _MODE = {mode: number for number, mode in enumerate(MODES)}
@@ -123,8 +124,6 @@ def facts_of(attempts: Sequence[Attempt]) -> Facts:
     numbers = Numbers()
     reads, writes = Told(numbers), Told(numbers)
     for index, one in enumerate(attempts):
-        if one.kind != "run":
-            raise NotPlain("our own effects")
         reads.add(index, one.reads)
         writes.add(index, one.writes)
     return Facts(

@@ -44,9 +44,9 @@ class Made(Sequence[T_co], Generic[T_co]):
 class Ledger:
     """Attempts in the order of ``facts``.
 
-    ``job``: by attempt, a number in ``jobs``; ``open``: by attempt, whether it never told its end; ``key`` and ``nominal``: run id
-    and number, and nominal time, of one; ``ran``: the jobs of some attempts, aliases included; ``alike``: of some attempts as few
-    as leave the same open.
+    ``job``: by attempt, a number in ``jobs``; ``open``: by attempt, whether it never told its end; ``ours``: what we did ourselves;
+    ``key`` and ``nominal``: run id and number, and nominal time, of one; ``ran``: the jobs of some attempts, aliases included;
+    ``alike``: of some attempts as few as leave the same open.
     """
 
     facts: Facts
@@ -54,6 +54,7 @@ class Ledger:
     job: Ints
     jobs: Sequence[JobId]
     open: Bools
+    ours: Ints
     key: Callable[[int], tuple[str, int]]
     nominal: Callable[[int], tuple[int, int] | None]
     ran: Callable[[Ints], set[JobId]]
@@ -70,6 +71,7 @@ def ledger_of(attempts: Sequence[Attempt]) -> Ledger:
         job,
         list(jobs),
         np.array([one.state == "OPEN" for one in attempts], bool),
+        np.array([index for index, one in enumerate(attempts) if one.kind != "run"], np.int64),
         lambda index: attempts[index].key,
         lambda index: attempts[index].nominal,
         lambda chosen: {job for index in chosen for job in (attempts[index].job, *attempts[index].aliases)},

@@ -34,6 +34,7 @@ class Shown:
     ledger: Ledger
     spread: Spread
     states: States
+    reasons: Mapping[int, str]
 
     @property
     def _places(self) -> Places:
@@ -143,8 +144,8 @@ class Shown:
             owners=history.owned_by(cell.dataset),
             path=self._path_of(position),
             reason=self._why(cell, place, here) if state == "SUSPECT" else None,
-            writers=tuple(sorted({self.ledger.jobs[one] for one in self.ledger.job[attempts]})),
-            open_writer=bool(np.any(places.facts.end[attempts] == AFTER)),
+            writers=tuple(sorted({self.ledger.jobs[one] for one in self.ledger.job[attempts]})),  # of runs: ours are never reached
+            open_writer=bool(np.any(self.ledger.open[attempts] & (places.facts.end[attempts] == AFTER))),
             nominal=max((one for one in nominal if one is not None), default=None),
             columns=None,
         )
@@ -257,7 +258,7 @@ class Shown:
         at = self._places.writes
         writes = zip(at.attempt[must.writes].tolist(), at.number[must.writes].tolist(), strict=True)
         certain = frozenset(np.flatnonzero(must.attempts).tolist())
-        return _Doubted(dict(self.spread.seeds.may), _Causes(self, self.spread.may), certain, frozenset(writes))
+        return _Doubted(self.reasons, _Causes(self, self.spread.may), certain, frozenset(writes))
 
     def _write_at(self, write: int) -> WriteAt:
         return int(self._places.writes.attempt[write]), int(self._places.writes.number[write])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,13 +34,13 @@ class Spread:
     must: Reached
 
 
-def spread(places: Places, seeds: Seeds) -> Spread:
-    """Both least fixpoints from the seeds. Raises NotPlain."""
+def spread(places: Places, seeds: Seeds, absent: Collection[int] = ()) -> Spread:
+    """Both least fixpoints from the seeds, and from attempts that read what was ``absent``. Raises NotPlain."""
     seeing = Seeing(places)
     edges = seeing.edges()
     single = np.array([_number(places, at) for at in sorted(seeds.writes)], np.int64)
     certain = np.array([_number(places, at) for at, sure in sorted(seeds.writes.items()) if sure], np.int64)
-    may = _walk(places, edges, sorted(seeds.must | seeds.may.keys()), single, seeing)
+    may = _walk(places, edges, sorted({*seeds.must, *seeds.may, *absent}), single, seeing)
     must = _walk(places, edges.certain(), sorted(seeds.must), certain, None)
     return Spread(places, seeds, may, must)
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lineage.arrays.facts import Facts, Ints, NotPlain
+from lineage.arrays.facts import Bools, Facts, Ints, NotPlain, Side, Told, joined
 from lineage.arrays.ledger import Ledger, Made
 from lineage.attempts import Attempt
 from lineage.datasets import JobId
-from lineage.index.resolving import Columns, Resolver
+from lineage.index.resolving import Columns, Resolved, Resolver
 from lineage.index.schema import rows_in
 from lineage.index.told import Teller
 from lineage.timestamps import AFTER, BEFORE
@@ -24,79 +25,170 @@ _KEPT = 1 << 14
 """Attempts made that are kept: explanations of neighbouring cells share them."""
 
 
-def ledger(teller: Teller, tables: Sequence[pa.Table]) -> Ledger:
-    """The attempts of these rows, each there once, in their order. Raises NotPlain when there are none."""
+def ledger(teller: Teller, tables: Sequence[pa.Table], ours: Sequence[Attempt] = ()) -> Ledger:
+    """The attempts of these rows, each there once, and what we did ourselves. Raises NotPlain when nothing ran."""
     import pyarrow as pa
 
     if not sum(one.num_rows for one in tables):
         raise NotPlain("nothing ran")
-
     whole = pa.concat_tables(tables).combine_chunks()
     start, end = _whole(whole["start"], BEFORE), _ends(whole, teller)
     order = _in_order(whole, start, end)
-    table = whole.take(order)
-    start, end = start[order], end[order]
-    states, names = _words(table["state"])
-    attempts = _Attempts(teller, table)
-    slots, texts = _words(table["slots"])
-    key, keys = _words(table["partition_key"])
-    shape = _whole(table["shape"], 0)
-    dates = _whole(table["nominal_start"], AFTER), _whole(table["nominal_end"], AFTER)
-    nominal, nominals = _nominals(*dates)
-    resolver = Resolver(teller, table, Columns(shape, slots, texts, key, keys, nominal, nominals))
-    found = resolver.resolve()
-    facts = Facts(
-        start,
-        end,
-        states == (names.index("C") if "C" in names else -2),
-        found.reads,
-        found.writes,
-        list(found.numbers.datasets),
-        list(found.numbers.partitions),
-        found.odd,
-    )
-    runs, numbers = table["run"], _whole(table["number"], 0)
-    told_by = {int(one): teller.shape(int(one)) for one in np.unique(shape)}
-    jobs = {job: number for number, job in enumerate(dict.fromkeys(one.job for one in told_by.values()))}
-    of_shape = np.zeros(int(shape.max(initial=0)) + 1, np.int64)
-    for one, told in told_by.items():
-        of_shape[one] = jobs[told.job]
+    return _Rows(teller, whole.take(order), start[order], end[order], sorted(ours, key=_key)).ledger()
 
-    def ran(chosen: Ints) -> set[JobId]:
-        shapes = (told_by[int(one)] for one in np.unique(shape[chosen]))
-        return {job for one in shapes for job in (one.job, *one.aliases)}
 
-    def alike(chosen: Ints) -> Ints:
-        wanted = np.zeros(len(start), bool)
-        wanted[chosen] = True
+@dataclass
+class _Rows:
+    """Rows in the order of attempts; ``ours`` come between them."""
+
+    teller: Teller
+    table: pa.Table
+    start: Ints
+    end: Ints
+    ours: Sequence[Attempt]
+
+    def ledger(self) -> Ledger:
+        found, facts = self._resolved, self._facts()
+        own = np.array([one.state == "OPEN" for one in self.ours], bool)
+        return Ledger(
+            facts,
+            Made(len(facts.start), lru_cache(_KEPT)(self._attempt)),
+            self._job,
+            [*self._jobs],
+            np.insert(self._in_state("O"), self._before, own),
+            np.flatnonzero(self._row < 0),
+            self._key_of,
+            self._nominal_of,
+            self._ran,
+            lambda chosen: self._alike(chosen, found),
+        )
+
+    # --- where ours come in -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _before(self) -> Ints:
+        """Before which rows ours come."""
+        found = []
+        for one in self.ours:
+            at, last = np.searchsorted(self.start, one.start, "left"), np.searchsorted(self.start, one.start, "right")
+            while at < last and (int(self.start[at]), int(self.end[at]), *self._key_of_row(int(at))) < _key(one):
+                at += 1
+            found.append(int(at))
+        return np.array(found, np.int64)
+
+    @cached_property
+    def _row(self) -> Ints:
+        """Of each attempt its row; of ours −1 for the first, −2 for the second."""
+        return np.insert(np.arange(self.table.num_rows), self._before, -1 - np.arange(len(self.ours)))
+
+    def _facts(self) -> Facts:
+        found = self._resolved
+        of_row, of_ours = np.flatnonzero(self._row >= 0), np.flatnonzero(self._row < 0)
+        told = Told(found.numbers), Told(found.numbers)
+        for at, one in zip(of_ours, self.ours, strict=True):
+            told[0].add(int(at), one.reads)
+            told[1].add(int(at), one.writes)
+        return Facts(
+            np.insert(self.start, self._before, [one.start for one in self.ours]),
+            np.insert(self.end, self._before, [one.end for one in self.ours]),
+            np.insert(self._in_state("C"), self._before, np.array([one.state == "COMPLETE" for one in self.ours], bool)),
+            _moved(found.reads, of_row, told[0].side()),
+            _moved(found.writes, of_row, told[1].side()),
+            list(found.numbers.datasets),
+            list(found.numbers.partitions),
+            found.odd | told[0].odd | told[1].odd,
+        )
+
+    # --- columns of the rows ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _resolved(self) -> Resolved:
+        slots, texts = _words(self.table["slots"])
+        key, keys = _words(self.table["partition_key"])
+        nominal, nominals = _nominals(*self._dates)
+        return Resolver(self.teller, self.table, Columns(self._shape, slots, texts, key, keys, nominal, nominals)).resolve()
+
+    @cached_property
+    def _shape(self) -> Ints:
+        return _whole(self.table["shape"], 0)
+
+    @cached_property
+    def _dates(self) -> tuple[Ints, Ints]:
+        return _whole(self.table["nominal_start"], AFTER), _whole(self.table["nominal_end"], AFTER)
+
+    @cached_property
+    def _states(self) -> tuple[Ints, list[str]]:
+        return _words(self.table["state"])
+
+    def _in_state(self, state: str) -> Bools:
+        found, names = self._states
+        return found == names.index(state) if state in names else np.zeros(len(found), bool)
+
+    @cached_property
+    def _jobs(self) -> dict[JobId, int]:
+        told = (self.teller.shape(int(one)).job for one in np.unique(self._shape))
+        names = dict.fromkeys((*told, *(one.job for one in self.ours)))
+        return {job: number for number, job in enumerate(names)}
+
+    @cached_property
+    def _job(self) -> Ints:
+        """Of each attempt the number of its job."""
+        of_shape = np.zeros(int(self._shape.max(initial=0)) + 1, np.int64)
+        for one in np.unique(self._shape):
+            of_shape[one] = self._jobs[self.teller.shape(int(one)).job]
+        return np.insert(of_shape[self._shape], self._before, [self._jobs[one.job] for one in self.ours])
+
+    # --- one attempt --------------------------------------------------------------------------------------------------------
+
+    def _attempt(self, index: int) -> Attempt:
+        row = int(self._row[index])
+        return self.ours[-1 - row] if row < 0 else self.teller.attempts(rows_in(self.table.slice(row, 1)), widen=True)[0]
+
+    def _key_of(self, index: int) -> tuple[str, int]:
+        row = int(self._row[index])
+        return self.ours[-1 - row].key if row < 0 else self._key_of_row(row)
+
+    @cached_property
+    def _numbers(self) -> Ints:
+        return _whole(self.table["number"], 0)
+
+    def _key_of_row(self, row: int) -> tuple[str, int]:
+        return self.table["run"][row].as_py(), int(self._numbers[row])
+
+    def _nominal_of(self, index: int) -> tuple[int, int] | None:
+        row = int(self._row[index])
+        told = (AFTER, AFTER) if row < 0 else (int(self._dates[0][row]), int(self._dates[1][row]))
+        return None if AFTER in told else told
+
+    # --- several ------------------------------------------------------------------------------------------------------------
+
+    def _ran(self, chosen: Ints) -> set[JobId]:
+        rows = self._row[chosen]
+        shapes = (self.teller.shape(int(one)) for one in np.unique(self._shape[rows[rows >= 0]]))
+        return {job for one in shapes for job in (one.job, *one.aliases)} | {self.ours[-1 - int(row)].job for row in rows[rows < 0]}
+
+    def _alike(self, chosen: Ints, found: Resolved) -> Ints:
+        """Those whose shape leaves something open that none before it did; and all that are not of a plain shape, or open."""
+        wanted = np.zeros(len(self.start), bool)
+        wanted[self._row[chosen][self._row[chosen] >= 0]] = True
         rows, codes = found.unsaid
         here = wanted[rows]
         _, first = np.unique(codes[here], return_index=True)
-        kept = (states == (names.index("O") if "O" in names else -2)) | found.one_by_one
+        kept = self._in_state("O") | found.one_by_one
         kept[rows[here][first]] = True
-        return np.flatnonzero(kept & wanted)
-
-    return Ledger(
-        facts,
-        Made(len(start), lru_cache(_KEPT)(attempts.__getitem__)),
-        of_shape[shape],
-        list(jobs),
-        states == (names.index("O") if "O" in names else -2),
-        lambda index: (runs[index].as_py(), int(numbers[index])),
-        lambda index: None if AFTER in (told := (int(dates[0][index]), int(dates[1][index]))) else told,
-        ran,
-        alike,
-    )
+        return chosen[np.isin(self._row[chosen], np.flatnonzero(kept & wanted))]
 
 
-class _Attempts:
-    """One row at a time."""
+def _key(one: Attempt) -> tuple[int, int, str, int]:
+    return one.start, one.end, one.run_id, one.number
 
-    def __init__(self, teller: Teller, table: pa.Table) -> None:
-        self._teller, self._table = teller, table
 
-    def __getitem__(self, row: int) -> Attempt:
-        return self._teller.attempts(rows_in(self._table.slice(row, 1)), widen=True)[0]
+def _moved(told: Side, of_row: Ints, more: Side) -> Side:
+    """What rows tell, as of the attempts that they are, with what else is told."""
+    if not len(more) and len(of_row) == (of_row[-1] + 1 if len(of_row) else 0):
+        return told
+    names = [getattr(told, name) for name in Side.__slots__[1:]]
+    return joined([Side(of_row[told.attempt].astype(np.int32), *names), more])
 
 
 def _whole(column: Any, missing: int) -> Ints:
@@ -110,12 +202,7 @@ def _whole(column: Any, missing: int) -> Ints:
 
 def _words(column: Any) -> tuple[Ints, list[str]]:
     """A column of words as numbers in the list that comes second; −1 for null."""
-    import pyarrow as pa
-
-    array = column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0)
-    array = array.dictionary_encode()
+    array = column.chunk(0).dictionary_encode()
     return _whole(array.indices, -1), array.dictionary.to_pylist()
 
 

@@ -160,21 +160,24 @@ class Query:
         from lineage.arrays import blast as columns
         from lineage.index.ledger import ledger
 
-        jobs, datasets = self.reach.downstream(starts)
-        if self.effects or self.reach.from_the_beginning(jobs, datasets) or self.reach.in_doubt(datasets):
+        find = self.teller.gathering.identities.find
+        dropped = [(one.start, find(one.cell.dataset)) for one in self.effects if one.leaves == "nothing"]
+        jobs, datasets = self.reach.downstream({*starts, *(("dataset", one) for _, one in dropped)})
+        if self.reach.from_the_beginning(jobs, datasets) or self.reach.in_doubt(datasets):
             raise NotPlain("not told by the attempts alone")
         skew = self.declarations.skew
         candidates = in_order(self.teller.attempts(rows, widen=True))
         seeds = choose(replace(self._bare, attempts=candidates), fault, fix)
         chosen = {*seeds.must, *seeds.may, *(at for at, _ in seeds.writes)}
-        first = min((candidates[index].start for index in chosen), default=AFTER)
+        first = min((*(candidates[index].start for index in chosen), *(start for start, _ in dropped)), default=AFTER)
+        ours = as_attempts(self.effects, self.teller.gathering.identities)
         wanted = dict.fromkeys(jobs, max(first - skew - _MARGIN, BEFORE))
         read: dict[JobId, int] = {}
         tables: list[pa.Table] = []
         while True:
             for numbers, since, until in self._unread(wanted, read):
                 tables += self.index.tables(numbers, since=since, until=until)
-            told = ledger(self.teller, tables)
+            told = ledger(self.teller, tables, ours)
             within = np.array([one in datasets for one in told.facts.datasets], bool)
             found = columns.judge(told, moved(seeds, candidates, told), skew, within)
             for dataset, since in columns.since(found).items():

@@ -46,14 +46,28 @@ class Reach:
 
     @cached_property
     def readers(self) -> dict[DatasetId, set[JobId]]:
-        """Who reads each dataset; a merge reads what it writes."""
+        """Who reads each dataset; a merge reads what it writes, and who reads a view what that is made from."""
         find, found = self.teller.gathering.identities.find, defaultdict(set)
         for job, datasets in self.teller.gathering.reads.items():
             for dataset in datasets:
                 found[find(dataset)].add(job)
         for job, dataset in self._merging():
             found[dataset].add(job)
+        self._through_views(found)
         return found
+
+    def _through_views(self, readers: dict[DatasetId, set[JobId]]) -> None:
+        """Who reads a view reads what it is made from."""
+        find, gathering = self.teller.gathering.identities.find, self.teller.gathering
+        waiting = set(map(find, gathering.views))
+        views = frozenset(waiting)
+        while waiting:
+            view = waiting.pop()
+            for job in self.writers.get(view, ()):
+                for below in map(find, gathering.reads.get(job, ())):
+                    if not readers[view] <= readers[below]:
+                        readers[below] |= readers[view]
+                        waiting |= {below} & views
 
     @cached_property
     def writers(self) -> dict[DatasetId, set[JobId]]:

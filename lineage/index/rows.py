@@ -155,6 +155,9 @@ def _row(run_id: str, number: int, part: list[Told], dimensions: Dimensions) -> 
         width += dimensions.widths[head]
     nominals = [extra.nominal for extra in extras if extra.nominal is not None]
     keys = [extra.partition_key for extra in extras if extra.partition_key is not None]
+    for key in dict.fromkeys(keys):  # whichever event told it, it is about the outputs of all
+        for _, _, head, _ in part:
+            dimensions.note_dates(head, (), key)
     codes = [extra.code_version for extra in extras if extra.code_version is not None]
     odd = any(len(told) > 1 and len(set(told)) > 1 for told in (nominals, keys, codes))
     plain = len(part) == 1 or (len(part) == 2 and start is not None and last[0] == end and last[1] >= TERMINAL)

@@ -18,6 +18,7 @@ from lineage.arrays.facts import NotPlain
 from lineage.arrays.ledger import ledger_of
 from lineage.blast import blast
 from lineage.blast_radius import BlastRadius
+from lineage.errors import FaultError
 from lineage.events import event
 from lineage.fault import Fault, choose
 from lineage.history import History, build
@@ -45,7 +46,7 @@ def said(radius: BlastRadius) -> dict[str, Any]:
 def compare(history: History, fault: Fault, met: Counter[str], what: object) -> None:
     try:
         found = by_columns(history, fault)
-    except NotPlain as error:
+    except (NotPlain, FaultError) as error:
         met[str(error)[:20]] += 1
         return
     met["plain"] += 1
