@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from incident.errors import ConfigError, StorageError, StorageUnreachable
 from incident.tables.port import Asked, LakeTable
@@ -35,11 +36,11 @@ class TableSurveyor:
     before: int | None = None
     unconditional: Callable[[TablePlace], str] = lambda _place: ""
     warnings: list[str] = field(default_factory=list)
-    _tainted: tuple[Attempt, ...] = field(init=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def _tainted(self) -> tuple[Attempt, ...]:
         keys = {(one.run_id, one.number) for one in self.radius.attempts}
-        self._tainted = tuple(attempt for attempt in self.history.attempts if attempt.key in keys)
+        return tuple(attempt for attempt in self.history.attempts if attempt.key in keys)
 
     def survey(self, cells: Iterable[ReachedCell]) -> Found:
         """Each cell's survey, or why there is none; nothing about cells that are in no table."""

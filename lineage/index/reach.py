@@ -126,7 +126,7 @@ class Reach:
         asked: set[JobId] = set()
         while waiting:
             asked |= waiting
-            read = {find(one) for job in waiting for one in self.teller.gathering.reads.get(job, ())} & views
+            read = {view for view in views if self.readers.get(view, set()) & waiting}
             makers = self.together(job for one in read for job in self.writers.get(one, ()))
             found |= makers
             waiting = makers - asked
