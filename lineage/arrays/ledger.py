@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, overload
 
@@ -59,6 +59,11 @@ class Ledger:
     nominal: Callable[[int], tuple[int, int] | None]
     ran: Callable[[Ints], set[JobId]]
     alike: Callable[[Ints], Ints]
+
+    def of(self, jobs: Collection[JobId]) -> list[int]:
+        """The attempts of these jobs."""
+        wanted = [number for number, job in enumerate(self.jobs) if job in jobs]
+        return [int(one) for one in np.flatnonzero(np.isin(self.job, wanted))]
 
 
 def ledger_of(attempts: Sequence[Attempt]) -> Ledger:

@@ -31,7 +31,7 @@ def ledger(teller: Teller, tables: Sequence[pa.Table], ours: Sequence[Attempt] =
 
     if not sum(one.num_rows for one in tables):
         raise NotPlain("nothing ran")
-    whole = pa.concat_tables(tables).combine_chunks()
+    whole = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
     start, end = _whole(whole["start"], BEFORE), _ends(whole, teller)
     order = _in_order(whole, start, end)
     return _Rows(teller, whole.take(order), start[order], end[order], sorted(ours, key=_key)).ledger()
@@ -202,7 +202,7 @@ def _whole(column: Any, missing: int) -> Ints:
 
 def _words(column: Any) -> tuple[Ints, list[str]]:
     """A column of words as numbers in the list that comes second; −1 for null."""
-    array = column.chunk(0).dictionary_encode()
+    array = column.chunk(0)
     return _whole(array.indices, -1), array.dictionary.to_pylist()
 
 

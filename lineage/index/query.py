@@ -18,7 +18,7 @@ have. Where those come up, the jobs concerned are read from the beginning.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -54,6 +54,8 @@ _MARGIN = 6 * 3600 * SECOND
 """How long before the fault is read from the first: runs that began before it and read its data are common."""
 
 _DAY = 86_400 * SECOND
+_DAYS_BACK = 8
+"""How many days more are read of what long runs write, in case they were reached."""
 
 
 class _Unclear(Exception):
@@ -142,44 +144,66 @@ class Query:
         """What the fault reached, with the attempts that decide it. Raises FaultError as the whole history would."""
         if not self.teller.unsure and not fault.columns:
             try:
-                if (found := self._seed_rows(fault)) is not None:
-                    return self._blast(fault, fix, *found)
+                if (starts := self._starts(fault)) is not None:
+                    return self._blast(fault, fix, starts)
             except FaultError:
-                pass  # what there is instead is told of everything
+                if fault.cells:
+                    raise
+                if fault.job:
+                    self._refuse(fault, fix)
         whole = self.whole()
         return whole, blast(whole, fault, fix)
 
-    def _blast(self, fault: Fault, fix: Fix | None, seeds: list[Row], starts: set[Tagged]) -> tuple[History, BlastRadius]:
-        try:
-            return self._by_columns(fault, fix, seeds, starts)
-        except NotPlain:
-            return self._by_attempts(fault, fix, seeds, starts)
+    def _refuse(self, fault: Fault, fix: Fix | None) -> None:
+        """Say why a fault of a job chooses nothing, and what there is of that job instead."""
+        jobs = self.reach.together({find_job(self._bare, fault.job or "")})
+        attempts = in_order(self.teller.attempts(self.index.rows(self._numbers(jobs)), widen=True))
+        choose(replace(self._bare, attempts=attempts), fault, fix)
 
-    def _by_columns(self, fault: Fault, fix: Fix | None, rows: list[Row], starts: set[Tagged]) -> tuple[History, BlastRadius]:
+    def _blast(self, fault: Fault, fix: Fix | None, starts: set[Tagged]) -> tuple[History, BlastRadius]:
+        try:
+            return self._by_columns(fault, fix, starts)
+        except NotPlain:
+            return self._by_attempts(fault, fix, self._seed_rows(fault), starts)
+
+    def _by_columns(self, fault: Fault, fix: Fix | None, starts: set[Tagged]) -> tuple[History, BlastRadius]:
         """By ``lineage.arrays``. Raises NotPlain for what that does not cover."""
         from lineage.arrays import blast as columns
         from lineage.index.ledger import ledger
 
-        find = self.teller.gathering.identities.find
-        dropped = [(one.start, find(one.cell.dataset)) for one in self.effects if one.leaves == "nothing"]
+        dropped = self._dropped()
         jobs, datasets = self.reach.downstream({*starts, *(("dataset", one) for _, one in dropped)})
         if self.reach.from_the_beginning(jobs, datasets) or self.reach.in_doubt(datasets):
             raise NotPlain("not told by the attempts alone")
         skew = self.declarations.skew
-        candidates = in_order(self.teller.attempts(rows, widen=True))
-        seeds = choose(replace(self._bare, attempts=candidates), fault, fix)
-        chosen = {*seeds.must, *seeds.may, *(at for at, _ in seeds.writes)}
-        first = min((*(candidates[index].start for index in chosen), *(start for start, _ in dropped)), default=AFTER)
+        candidates: Sequence[Attempt] | None = None
+        first = min((start for start, _ in dropped), default=AFTER)
+        if fault.job and fault.since and not fault.runs:  # whom it chooses is read with all others
+            first = min(first, clock_range(fault)[0])
+        else:
+            candidates = in_order(self.teller.attempts(self._seed_rows(fault), widen=True))
+            seeds = choose(replace(self._bare, attempts=candidates), fault, fix)
+            chosen = {*seeds.must, *seeds.may, *(at for at, _ in seeds.writes)}
+            first = min((first, *(candidates[index].start for index in chosen)))
         ours = as_attempts(self.effects, self.teller.gathering.identities)
         wanted = dict.fromkeys(jobs, max(first - skew - _MARGIN, BEFORE))
         read: dict[JobId, int] = {}
         tables: list[pa.Table] = []
         while True:
             for numbers, since, until in self._unread(wanted, read):
-                tables += self.index.tables(numbers, since=since, until=until)
+                found_now = self.index.tables(numbers, since=since, until=until)
+                tables += found_now
+                if since is not None and until is None:
+                    self._reach_back(found_now, since, wanted)
+            if any(since < read.get(job, AFTER) for job, since in wanted.items()):
+                continue
             told = ledger(self.teller, tables, ours)
+            of_job = candidates
+            if of_job is None:
+                of_job = [told.attempts[index] for index in told.of({JobId(*one) for kind, one in starts if kind == "job"})]
+            seeds = choose(replace(self._bare, attempts=of_job), fault, fix)
             within = np.array([one in datasets for one in told.facts.datasets], bool)
-            found = columns.judge(told, moved(seeds, candidates, told), skew, within)
+            found = columns.judge(told, moved(seeds, of_job, told), skew, within)
             for dataset, since in columns.since(found).items():
                 for job in self.reach.touching({dataset}):
                     wanted[job] = min(max(since - skew, BEFORE), wanted.get(job, AFTER))
@@ -187,9 +211,28 @@ class Query:
                 history = replace(self._bare, attempts=told.attempts, past=self.past)
                 return history, columns.radius_of(history, told, fault, found)
 
-    def _by_attempts(self, fault: Fault, fix: Fix | None, seeds: list[Row], starts: set[Tagged]) -> tuple[History, BlastRadius]:
+    def _reach_back(self, tables: list[pa.Table], since: int, wanted: dict[JobId, int]) -> None:
+        """Want what runs that began before ``since`` may need, before it is asked for: it is little, and asking again is not."""
+        import pyarrow.compute as pc
+
+        begun: dict[int, int] = {}
+        for table in tables:
+            early = table.filter(pc.less(table["start"], since))
+            for job, start in zip(early["job"].to_pylist(), early["start"].to_pylist(), strict=True):
+                if start >= since - _DAYS_BACK * _DAY:
+                    begun[job] = min(start, begun.get(job, start))
+        known, find = self.index.dimensions.jobs, self.teller.gathering.identities.find
+        for number, start in begun.items():
+            for job in self.reach.touching(map(find, self.teller.gathering.writes.get(known[number], ()))):
+                wanted[job] = min(max(start - self.declarations.skew, BEFORE), wanted.get(job, AFTER))
+
+    def _dropped(self) -> list[tuple[int, DatasetId]]:
+        """Since when data of which datasets was absent by our own doing."""
         find = self.teller.gathering.identities.find
-        dropped = [(one.start, find(one.cell.dataset)) for one in self.effects if one.leaves == "nothing"]
+        return [(one.start, find(one.cell.dataset)) for one in self.effects if one.leaves == "nothing"]
+
+    def _by_attempts(self, fault: Fault, fix: Fix | None, seeds: list[Row], starts: set[Tagged]) -> tuple[History, BlastRadius]:
+        dropped = self._dropped()
         jobs, datasets = self.reach.downstream({*starts, *(("dataset", one) for _, one in dropped)})
         complete = self.reach.from_the_beginning(jobs, datasets)
         first = min((start for start, _ in dropped), default=AFTER)
@@ -245,22 +288,26 @@ class Query:
         manifest = self.index.manifest
         return self.teller.gathering.history([], as_skipped(manifest.problems), manifest.events)
 
-    def _seed_rows(self, fault: Fault) -> tuple[list[Row], set[Tagged]] | None:
-        """The rows among which the fault chooses, and where it begins; None where only the whole history tells."""
+    def _starts(self, fault: Fault) -> set[Tagged] | None:
+        """Where in the dependency graph the fault begins; None where only the whole history tells."""
+        if fault.cells:
+            return {("dataset", parse_cell(self._bare, text).dataset) for text in fault.cells}
+        if fault.runs:
+            told = self.teller.attempts(self.index.rows_of_runs(fault.runs), widen=True)
+            return {("job", job) for job in self.reach.together({job for one in told for job in (one.job, *one.aliases)})}
+        if not fault.job:
+            return None
+        return {("job", job) for job in self.reach.together({find_job(self._bare, fault.job)})}
+
+    def _seed_rows(self, fault: Fault) -> list[Row]:
+        """The rows among which the fault chooses."""
         if fault.cells:
             return self._cell_rows(fault)
         if fault.runs:
-            rows = self.index.rows_of_runs(fault.runs)
-            jobs = {job for one in self.teller.attempts(rows, widen=True) for job in (one.job, *one.aliases)}
-            return rows, {("job", job) for job in self.reach.together(jobs)}
-        if not fault.job:
-            return None
-        jobs = self.reach.together({find_job(self._bare, fault.job)})
+            return self.index.rows_of_runs(fault.runs)
+        jobs = self.reach.together({find_job(self._bare, fault.job or "")})
         since = clock_range(fault)[0]
-        numbers = self._numbers(jobs)
-        return self.index.rows(numbers, since=since if since > BEFORE else None, wanted=self._wanted(fault, jobs)), {
-            ("job", one) for one in jobs
-        }
+        return self.index.rows(self._numbers(jobs), since=since if since > BEFORE else None, wanted=self._wanted(fault, jobs))
 
     def _wanted(self, fault: Fault, jobs: set[JobId]) -> Callable[[Part], bool]:
         """Which files may hold attempts of the nominal times chosen; all where an attempt of these jobs tells none."""
@@ -274,7 +321,7 @@ class Query:
 
         return wanted
 
-    def _cell_rows(self, fault: Fault) -> tuple[list[Row], set[Tagged]]:
+    def _cell_rows(self, fault: Fault) -> list[Row]:
         cells = [parse_cell(self._bare, text) for text in fault.cells]
         datasets = {cell.dataset for cell in cells}
         numbers = self._numbers(self.reach.touching(datasets))
@@ -286,7 +333,7 @@ class Query:
                 any(cell.dataset == one.dataset and overlap(cell.partition, one.partition) for one in written) for cell in cells
             ):
                 rows = self.index.rows(numbers)  # whether anybody ever wrote it decides who brought it in: writers or readers
-        return rows, {("dataset", one) for one in datasets}
+        return rows
 
 
 def _earliest(fault: Fault, rows: Iterable[Row], teller: Teller) -> int:

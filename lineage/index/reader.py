@@ -24,6 +24,9 @@ ASKED = [name for name in Row._fields if name not in {"odd", "run_crc"}]
 """The columns that attempts are made of; the others are for finding runs and taking them apart again."""
 
 
+WORDS = ("state", "partition_key", "slots")
+
+
 @dataclass
 class Index:
     """One generation of an index."""
@@ -63,8 +66,8 @@ class Index:
         return [row for table in self._tables(names, jobs) for row in rows_in(table)]
 
     def tables(self, jobs: Collection[int], *, since: int | None = None, until: int | None = None) -> list[pa.Table]:
-        """As ``rows``, in columns."""
-        return list(self._tables([part.file for part in self.parts(since, until)], jobs))
+        """As ``rows``, in columns; those of words, in which much repeats, are dictionaries."""
+        return [_worded(one) for one in self._tables([part.file for part in self.parts(since, until)], jobs)]
 
     def _tables(self, names: list[str], jobs: Collection[int] | None) -> Iterator[pa.Table]:
         """Files side by side, in their order."""
@@ -127,6 +130,12 @@ class Index:
                 "remove the index and run incident lineage ingest again: it is made from the sources",
             ) from error
         return table.filter(pc.is_in(table["job"], value_set=pa.array(sorted(jobs), pa.int32())))
+
+
+def _worded(table: pa.Table) -> pa.Table:
+    for name in WORDS:
+        table = table.set_column(table.column_names.index(name), name, table[name].dictionary_encode())
+    return table
 
 
 def _groups(metadata: Any, jobs: list[int]) -> Iterator[int]:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 
 from lineage.arrays.facts import HOWS, MODES, Bools, Ints, Numbers, Side, Told, joined
 from lineage.arrays.places import spans
 from lineage.attempts import Attempt, Mode
 from lineage.datasets import DatasetId, JobId
 from lineage.index import partition_text
-from lineage.index.rows import slots_of
 from lineage.index.schema import rows_in
 from lineage.index.told import Teller
 
@@ -29,6 +29,9 @@ _HOW = {how: number for number, how in enumerate(HOWS)}
 _MODE = {mode: number for number, mode in enumerate(MODES)}
 _READ, _WRITE = 0, 1
 _MISSING = ("missing",)
+_Said = list[tuple[int, tuple[str, ...]]]
+"""Positions of references, and the partitions that they name as text."""
+
 _NOBODY = JobId("", "")
 
 
@@ -149,7 +152,7 @@ class Resolver:
             slots = code // 64 // (widest + 1) - 1
             if slots < 0:
                 continue
-            said = _once(slots_of(columns.texts[slots]), code // 64 % (widest + 1), code % 64)
+            said = _once(columns.texts[slots], code // 64 % (widest + 1), max(code % 64, 1))
             if said is None:
                 good[at] = False
                 continue
@@ -240,14 +243,19 @@ class _Flat:
         return np.array(self.side, np.int64).reshape(-1, 4).T
 
 
-def _once(slots: list[Any], width: int, copies: int) -> list[tuple[int, tuple[str, ...]]] | None:
+def _once(text: str, width: int, copies: int) -> _Said | None:
     """What the first copy of the references is said to be, if all others are said to be the same, and none names a version."""
-    if any(version is not None for _, _, version in slots):
+    slots = orjson.loads(text)
+    count = len(slots) // copies
+    if len(slots) != count * copies:
         return None
-    count = len(slots) // max(copies, 1)
-    first = [(position, partitions) for position, partitions, _ in slots[:count]]
-    for copy in range(1, copies):
-        after = slots[copy * count : (copy + 1) * count]
-        if [(position - copy * width, partitions) for position, partitions, _ in after] != first:
+    first: _Said = []
+    for position, partitions, version in slots[:count]:
+        if version is not None or position >= width:
             return None
-    return first if len(slots) == count * max(copies, 1) and all(position < width for position, _ in first) else None
+        first.append((position, tuple(partitions)))
+    for number, (position, partitions, version) in enumerate(slots[count:], count):
+        said = first[number % count]
+        if version is not None or position != said[0] + number // count * width or tuple(partitions) != said[1]:
+            return None
+    return first
