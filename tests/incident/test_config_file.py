@@ -19,6 +19,7 @@ FULL = """
 [lineage]
 sources = ["events/*.ndjson", "s3://lake-meta/openlineage/", "/abs/events/", "dbt:target/?namespace=duckdb:///shop", "marquez+http://host:5000"]
 skew = 0.5
+lost_after = 86400
 
 [[storage]]
 url = "s3://lake/raw"
@@ -102,6 +103,7 @@ def test_every_key_of_the_contract_is_understood(tmp_path: Path) -> None:
         "marquez+http://host:5000",
     )
     assert config.declarations.skew == 500_000_000
+    assert config.declarations.lost_after == 86_400_000_000_000
     assert config.storages[0] == StorageRule("s3://lake/raw", "lake", "raw/", "http://127.0.0.1:4567", "prod", "eu-north-1")
     orders = config.declarations.dataset(DatasetId("s3://lake", "clean/orders"))
     assert (orders.partition, orders.nominal, orders.write) == (Layout("date=%Y-%m-%d"), True, "merge")

@@ -62,3 +62,22 @@ def test_a_bound_that_would_bound_nothing_is_refused(
     events.unlink()
     assert run(["note", "it is gone", "--run", "r-open", "--ended", "2026-11-15T04:00:00Z", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["problems"][0]["code"] == "unchecked"
+
+
+def test_a_run_that_tells_nothing_for_long_counts_as_ended_where_that_is_declared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    events, config = tmp_path / "events.ndjson", tmp_path / "incident.toml"
+    running = {**BAD, "eventType": "RUNNING", "eventTime": "2026-11-15T05:00:00Z"}
+    later = {**BAD, "eventType": "COMPLETE", "eventTime": "2026-11-15T07:00:00Z", "run": {"runId": "r-other"}}
+    events.write_text("\n".join(map(json.dumps, (BAD, running, later))))
+    monkeypatch.chdir(tmp_path)
+
+    def ends(said: str) -> object:
+        config.write_text(said)
+        assert run(["blast", "--run", "r-open", "--lineage", str(events), "--json"]) == 0
+        return json.loads(capsys.readouterr().out)["data"]["attempts"][0]["end"]
+
+    assert ends("") is None
+    assert ends("[lineage]\nlost_after = 3600\n") == "2026-11-15T06:00:00Z", "after its last event"
+    assert ends("[lineage]\nlost_after = 7200\n") is None, "nothing that is known is later: it may still run"

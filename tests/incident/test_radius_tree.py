@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from incident.cli.main import run
+from incident.radius_tree import SHOWN
 
 JOBS = 20
 DAYS = 9
@@ -36,3 +37,19 @@ def test_a_large_radius_is_shown_in_few_lines(tmp_path: Path, capsys: pytest.Cap
     assert shown.count("SUSPECT  dt=") == JOBS - 1, "one line a dataset and state, however many reasons there are"
     assert shown.count("Not known: ") == 13
     assert f"Not known: {JOBS - 1 - 12} things more" in shown
+
+
+def test_a_tree_shows_the_nearest_datasets_and_names_all_that_serves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    events = [one for job in range(SHOWN + 5) for one in told(job, 1)]
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(b"\n".join(map(orjson.dumps, events)))
+    config = tmp_path / "incident.toml"
+    config.write_text('[[dataset]]\nmatch = "s3://lake/out/9"\nserving = true\n')
+    asked = ["blast", "--lineage", str(path), "--job", "n/j0", "--quiet", "--config", str(config)]
+    assert run(asked) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("s3://lake/out/") == SHOWN, "the dataset of the fault, and one by name below"
+    assert "… and 5 datasets farther from the fault: incident blast --all shows them. SERVING among them: s3://lake/out/9." in shown
+    assert run([*asked, "--all"]) == 0
+    assert "farther from the fault" not in (everything := capsys.readouterr().out)
+    assert everything.count("s3://lake/out/") == SHOWN + 4

@@ -164,3 +164,40 @@ def test_late_events_amend_the_days_of_their_runs_only() -> None:
     assert set(opened.days) - set(again.days) == {"open"}
     ended = ingest(told("COMPLETE", on(11)[0], "run-10", "clean"))
     assert set(opened.days) ^ set(ended.days) == {"open", "2026-11-11"}
+
+
+def test_a_choice_that_matches_nothing_is_answered_from_its_own_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [one for day in range(1, 9) for job in ("clean", "mart") for one in ran(*on(day), f"{job}-{day}", job, writes=[job])]
+    asked: list[Any] = []
+    rows = Index.rows
+
+    def heard(self: Index, jobs: Any, **more: Any) -> list[Row]:
+        asked.append(jobs)
+        return rows(self, jobs, **more)
+
+    monkeypatch.setattr(Index, "rows", heard)
+    for fault in (
+        Fault(job="test/clean", since="2026-12-01"),
+        Fault(job="test/clean", until="2026-11-01"),
+        Fault(job="test/clear"),
+    ):
+        with pytest.raises(FaultError) as told_by_index:
+            Query(index(*events), DECLARED).blast(fault)
+        with pytest.raises(FaultError) as told_by_events:
+            blast(build(map(event, events), DECLARED), fault)
+        said = [(one.value.message, one.value.hint) for one in (told_by_index, told_by_events)]
+        assert said[0] == said[1]
+    assert asked
+    assert all(jobs is not None and len(jobs) == 1 for jobs in asked), "nobody reads all runs to say that there is none"
+
+
+def test_the_key_of_a_run_is_about_the_outputs_of_all_its_events() -> None:
+    events = [
+        told("START", on(18)[0], "keyed", "clean", key="2026-11-18"),
+        told("RUNNING", "2026-11-18T01:10:00Z", "keyed", "clean"),
+        told("COMPLETE", on(18)[1], "keyed", "clean", writes=["clean"]),
+        *ran(*on(1), "named", "clean", writes=["clean/dt=2026-11-01"]),
+        *ran(*on(19), "reader", "mart", reads=["clean/dt=2026-11-18"], writes=["mart"]),
+    ]
+    found = both(events, Fault(job="test/clean", since="2026-11-18"))
+    assert "dt=2026-11-18" in {one["partition"] for one in found["cells"]}
