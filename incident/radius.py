@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from incident.context import Context
 from incident.errors import InputNeeded
@@ -25,22 +25,32 @@ class Fresh:
     difference: tuple[str, ...] = ()
 
 
-def fresh_radius(context: Context, folder: IncidentFolder, *, whole: bool = True) -> Fresh:
+Needed = Literal["all", "deciding", "making"]
+"""Which attempts a history must hold at least: all, those that decide the radius, or all that ever made what we changed."""
+
+
+def fresh_radius(context: Context, folder: IncidentFolder, *, attempts: Needed) -> Fresh:
     """Compute the incident's radius and keep it. Raises InputNeeded when its fault is not known yet.
 
-    Without ``whole`` the history holds all jobs and datasets, but perhaps only those attempts that decide the radius.
+    The history holds all jobs and datasets, but perhaps no more ``attempts`` than needed; all where the good value of a pointer may
+    be an older one's.
     """
-    return keep(folder, *reached(context, folder, known_fault(folder), whole=whole))
+    config = context.config
+    pointers = [rule.pointer for rule in config.serving] + [rule.pointer for rule in config.declarations.datasets]
+    return keep(folder, *reached(context, folder, known_fault(folder), attempts="all" if any(pointers) else attempts))
 
 
-def reached(context: Context, folder: IncidentFolder | None, fault: Fault, *, whole: bool = False) -> tuple[History, BlastRadius]:
+def reached(
+    context: Context, folder: IncidentFolder | None, fault: Fault, *, attempts: Needed = "deciding"
+) -> tuple[History, BlastRadius]:
     """What a fault reached, by an event index where there is one, with a history as ``fresh_radius`` says. Read-only."""
     from lineage.blast import blast
 
     fix = fix_of(folder) if folder is not None else None
     query = None if fault.columns else ask_index(context, folder)
-    if query is not None and not whole:
-        return query.blast(fault, fix)
+    if query is not None and attempts != "all":
+        history, radius = query.blast(fault, fix)
+        return (replace(history, attempts=query.makers()) if attempts == "making" else history), radius
     history = query.whole() if query is not None else read_history(context, folder, columns=bool(fault.columns))
     return history, blast(history, fault, fix)
 

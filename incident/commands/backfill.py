@@ -43,7 +43,7 @@ def backfill(context: Context, options: PlanOptions) -> Report:
             'incident fix "what was fixed" --code-version V; or --good-from T',
             code="not-fixed",
         )
-    fresh = fresh_radius(context, folder)
+    fresh = fresh_radius(context, folder, attempts="making")
     plan = _plan(context, folder, fresh, options)
     consents = Consents(include=options.include, skip_refused=options.skip_refused)
     return _shown(context, folder, plan, blocking(plan, consents), options)

@@ -62,7 +62,7 @@ def revert(context: Context, options: PlanOptions) -> Report:
         return _apply(context, folder, folder.load_plan(options.apply, "revert"), options)
     _no_engine(options)
     require_settled(folder)
-    fresh = _fresh(context, folder)
+    fresh = fresh_radius(context, folder, attempts="deciding")
     consents = _consents(context, options)
     cells = [one.cell for one in fresh.radius.dirty() if one.serving or consents.include]
     facts = _facts(context, folder, fresh, cells, deleting=False)
@@ -84,7 +84,7 @@ def purge(context: Context, options: PlanOptions) -> Report:
         return _apply(context, folder, folder.load_plan(options.apply, "purge"), options)
     _no_engine(options)
     require_settled(folder)
-    fresh = _fresh(context, folder)
+    fresh = fresh_radius(context, folder, attempts="deciding")
     consents = _consents(context, options)
     cells = [one.cell for one in fresh.radius.dirty()]
     facts = _facts(context, folder, fresh, cells, deleting=True)
@@ -127,7 +127,10 @@ def undo(context: Context, plan_id: str | None, options: PlanOptions) -> Report:
         previous=last_applied(folder),
         places=pointers | tables,
         keepings=keepings_now(
-            context.config, target, buckets, lambda: places(context, fresh_radius(context, folder, whole=False).history.datasets)
+            context.config,
+            target,
+            buckets,
+            lambda: places(context, fresh_radius(context, folder, attempts="deciding").history.datasets),
         ),
         keep=ActionSpool(folder.room),
     )
@@ -161,13 +164,6 @@ def resume(context: Context, take_over: bool) -> Report:
 
 
 # --- parts ---------------------------------------------------------------------------------------------------------------
-
-
-def _fresh(context: Context, folder: IncidentFolder) -> Fresh:
-    """The radius, with the attempts that decide it; with all where the good value of a pointer may be an older one's."""
-    config = context.config
-    pointers = [rule.pointer for rule in config.serving] + [rule.pointer for rule in config.declarations.datasets]
-    return fresh_radius(context, folder, whole=any(pointers))
 
 
 def _facts(context: Context, folder: IncidentFolder, fresh: Fresh, cells: Sequence[Cell], *, deleting: bool) -> Facts:

@@ -29,7 +29,7 @@ def verify(context: Context, expect_empty: tuple[str, ...], reason: str | None) 
         raise UsageError("--expect-empty CELL and --reason R go together", "incident verify --expect-empty CELL --reason R")
     if expect_empty and not folder.is_open:
         raise UsageError(f"{folder.id} is closed, so nothing about it is changed any more", "incident verify", code="closed")
-    fresh = fresh_radius(context, folder)
+    fresh = fresh_radius(context, folder, attempts="making")
     if expect_empty:
         cells = [_named(text, losses(folder, fresh), fresh) for text in expect_empty]
         listed = ", ".join(cells)
@@ -62,7 +62,7 @@ def run_checks(context: Context, folder: IncidentFolder, fresh: Fresh | None = N
     from incident.tables.outputs import all_outputs
     from incident.verification import Evidence, verification
 
-    fresh = fresh or fresh_radius(context, folder)
+    fresh = fresh or fresh_radius(context, folder, attempts="making")
     outputs = all_outputs(context.config)
     found = list(verification(Evidence(folder, fresh.radius, losses(folder, fresh), outputs)))
     served = served_check(context, fresh.radius, fresh.history)

@@ -27,7 +27,7 @@ import numpy as np
 
 from lineage.arrays.facts import NotPlain
 from lineage.arrays.ledger import moved
-from lineage.attempts import Attempt
+from lineage.attempts import Attempt, Cell
 from lineage.blast import blast, judge, radius_of
 from lineage.blast_radius import BlastRadius
 from lineage.cadence import Past
@@ -43,7 +43,7 @@ from lineage.index.reach import Reach
 from lineage.index.reader import Index
 from lineage.index.rows import Row
 from lineage.index.told import Teller
-from lineage.partitions import BARE, overlap
+from lineage.partitions import BARE, Partition, overlap
 from lineage.timestamps import AFTER, BEFORE, SECOND
 from lineage.widening import dated_keys, missing_lineage, one_spelling
 
@@ -94,6 +94,30 @@ class Query:
         """Everything, as reading the sources would make it."""
         made = missing_lineage(self.teller.attempts(self.index.rows(None), widen=False), self.declarations)
         return self._history(one_spelling(self.teller.gathering.seen_through(made)))
+
+    def makers(self) -> list[Attempt]:
+        """All attempts, whenever they were, that wrote something of the cells that we changed ourselves, and what we did."""
+        from lineage.index.ledger import ledger
+
+        find = self.teller.gathering.identities.find
+        ours = as_attempts(self.effects, self.teller.gathering.identities)
+        parts: dict[DatasetId, set[Partition]] = defaultdict(set)
+        for one in self.effects:
+            parts[find(one.cell.dataset)].add(one.cell.partition)
+        if self.teller.gathering.views or self.reach.in_doubt(parts):
+            told = self.whole().attempts
+            return [one for one in told if one.kind != "run" or any(_within(write.cell, parts) for write in one.writes)]
+        jobs = self.reach.together(job for one in parts for job in self.reach.writers.get(one, ()))
+        try:
+            known = ledger(self.teller, self.index.tables(self._numbers(jobs)), ours)
+        except NotPlain:
+            return list(in_order(ours))
+        writes, datasets, partitions = known.facts.writes, known.facts.datasets, known.facts.partitions
+        pairs = np.stack((writes.dataset, writes.partition), axis=1)
+        found, inverse = np.unique(pairs, axis=0, return_inverse=True)
+        wanted = np.array([_within(Cell(datasets[one], partitions[other]), parts) for one, other in found], bool)
+        chosen = np.union1d(writes.attempt[wanted[inverse.reshape(-1)]], known.ours)
+        return [known.attempts[int(index)] for index in chosen]
 
     def _part(self, rows: Iterable[Row], complete: set[JobId]) -> History:
         """Some attempts, as they are in the whole history. ``complete``: jobs of which these are all. Raises _Unclear."""
@@ -334,6 +358,11 @@ class Query:
             ):
                 rows = self.index.rows(numbers)  # whether anybody ever wrote it decides who brought it in: writers or readers
         return rows
+
+
+def _within(cell: Cell, parts: Mapping[DatasetId, Collection[Partition]]) -> bool:
+    """Whether a cell overlaps one of these."""
+    return any(overlap(cell.partition, one) for one in parts.get(cell.dataset, ()))
 
 
 def _earliest(fault: Fault, rows: Iterable[Row], teller: Teller) -> int:

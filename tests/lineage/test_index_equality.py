@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
+from lineage.attempts import Cell
 from lineage.blast import blast
 from lineage.cadence import next_readers
 from lineage.declarations import Declarations
@@ -28,6 +29,7 @@ from lineage.index.ingest import Ingest
 from lineage.index.manifest import Manifest
 from lineage.index.query import Query
 from lineage.index.reader import Index
+from lineage.partitions import overlap
 from lineage.timestamps import AFTER, BEFORE, SECOND, parse, render
 from tests.bench.company import company
 from tests.lineage.histories import decode_runs, seeded
@@ -151,6 +153,11 @@ def asked(query: Query | None, history: History, fault: Fault, fix: Fix | None) 
         return type(error), error.message, error.hint
 
 
+def _changed(cell: Cell, told: tuple[Effect, ...], whole: History) -> bool:
+    find = whole.identities.find
+    return any(cell.dataset == find(one.cell.dataset) and overlap(cell.partition, one.cell.partition) for one in told)
+
+
 def agree(raw: list[Any], rules: Declarations, seed: int, questions: list[Fault] | None = None) -> None:
     random = Random(seed)
     events = list(map(event, raw))
@@ -163,6 +170,9 @@ def agree(raw: list[Any], rules: Declarations, seed: int, questions: list[Fault]
     ingested(files, raw, random)
     index = Index.open(files)
     assert comparable(Query(index, declared, told, ended).whole()) == comparable(whole)
+    made = {one.cell.dataset for one in told}
+    wrote = [one for one in whole.attempts if one.kind != "run" or any(_changed(write.cell, told, whole) for write in one.writes)]
+    assert Query(index, declared, told, ended).makers() == (wrote if made else [])
     for fault in questions if questions is not None else faults(whole, random):
         fix = random.choice((None, None, Fix("v2"), Fix(None, random.choice(whole.attempts).start)))
         query = Query(index, declared, told, ended)
