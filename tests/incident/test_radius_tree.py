@@ -48,8 +48,9 @@ def test_a_tree_shows_the_nearest_datasets_and_names_all_that_serves(tmp_path: P
     asked = ["blast", "--lineage", str(path), "--job", "n/j0", "--quiet", "--config", str(config)]
     assert run(asked) == 0
     shown = capsys.readouterr().out
+    words = " ".join(shown.split())
     assert shown.count("s3://lake/out/") == SHOWN, "the dataset of the fault, and one by name below"
-    assert "… and 5 datasets farther from the fault: incident blast --all shows them. SERVING among them: s3://lake/out/9." in shown
+    assert "… and 5 datasets farther from the fault: incident blast --all shows them. SERVING among them: s3://lake/out/9." in words
     assert run([*asked, "--all"]) == 0
     assert "farther from the fault" not in (everything := capsys.readouterr().out)
     assert everything.count("s3://lake/out/") == SHOWN + 4
