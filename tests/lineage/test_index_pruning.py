@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from lineage.index.query import Query
 from lineage.index.reader import Index
 from lineage.index.rows import Row
 from lineage.index.schema import rows_in
+from tests.bench.company import DAY, FIRST, company
 from tests.lineage.index_histories import HOUR, MemoryFiles
 from tests.lineage.openlineage import JSON, dataset, ran, told
 
@@ -201,3 +203,28 @@ def test_the_key_of_a_run_is_about_the_outputs_of_all_its_events() -> None:
     ]
     found = both(events, Fault(job="test/clean", since="2026-11-18"))
     assert "dt=2026-11-18" in {one["partition"] for one in found["cells"]}
+
+
+def test_cost_grows_with_the_events_since_the_fault_not_with_the_history(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    tables = Index.tables
+
+    def heard(self: Index, jobs: Any, **more: Any) -> list[Any]:
+        found = tables(self, jobs, **more)
+        seen.append(sum(one.num_rows for one in found))
+        return found
+
+    monkeypatch.setattr(Index, "tables", heard)
+    read: dict[int, tuple[int, int]] = {}
+    for days in (8, 40):
+        made = company(7, 12, days, certain=True)
+        at = index(*made.events())
+        first = next(job for job in made.jobs if len(made.downstream(job.index)) > 3)
+        since = f"{FIRST + (days - 3) * DAY:%Y-%m-%dT%H:%M:%SZ}"
+        seen.clear()
+        lost = replace(made.declarations(), lost_after=24 * HOUR, _memo={})
+        radius = Query(at, lost).blast(Fault(job=f"{first.namespace}/{first.name}", since=since))[1]
+        read[days] = (sum(seen), len(radius.attempts))
+        assert sum(seen) >= len(radius.attempts) > 0
+    (few, of_few), (many, of_many) = read[8], read[40]
+    assert many / of_many < 1.5 * few / of_few, f"{read}: five times the history is read no more for it"
