@@ -37,8 +37,10 @@ if TYPE_CHECKING:
 LARGE: Final = 96 * 1024 * 1024
 """Bytes of lines from which a helper pays: starting one costs what a tenth of them does."""
 
-_PART = 8 * 1024 * 1024
-_AHEAD = 10
+_PART = 32 * 1024 * 1024
+"""Large: a run whose beginning and end are in two parts costs more than one that a decoder sees whole."""
+
+_AHEAD = 3
 """Parts that the helper is given ahead, so that it does not wait while we write; what bounds the memory of its answers."""
 
 
