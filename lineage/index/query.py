@@ -104,10 +104,12 @@ class Query:
         parts: dict[DatasetId, set[Partition]] = defaultdict(set)
         for one in self.effects:
             parts[find(one.cell.dataset)].add(one.cell.partition)
-        if self.teller.gathering.views or self.reach.in_doubt(parts):
+        jobs = self.reach.together(job for one in parts for job in self.reach.writers.get(one, ()))
+        gathering = self.teller.gathering
+        touched = {find(one) for job in jobs for one in (*gathering.reads.get(job, ()), *gathering.writes.get(job, ()))}
+        if self.teller.unsure or gathering.views or self.reach.in_doubt({*parts, *touched}):
             told = self.whole().attempts
             return [one for one in told if one.kind != "run" or any(_within(write.cell, parts) for write in one.writes)]
-        jobs = self.reach.together(job for one in parts for job in self.reach.writers.get(one, ()))
         try:
             known = ledger(self.teller, self.index.tables(self._numbers(jobs)), ours)
         except NotPlain:
