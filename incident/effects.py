@@ -93,7 +93,7 @@ def _of_cell(
         kind=kind,
         cell=cell.cell,
         start=ended if begun == AFTER else begun,
-        end=(last if stretches else ended) if settled else AFTER,
+        end=max(begun if begun < AFTER else BEFORE, last if stretches else ended) if settled else AFTER,  # clocks may differ
         complete=settled and done and not cell.partial and state.ended is not None and str(cell) not in state.strays,
         leaves=cell.leaves,
         undoes=plan.target,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lineage.arrays.absent import read_while_absent
-from lineage.arrays.facts import INFERRED, Bools
+from lineage.arrays.facts import INFERRED, Bools, Ints
 from lineage.arrays.ledger import Ledger
 from lineage.arrays.places import Places
 from lineage.arrays.radius import Shown
@@ -47,8 +47,8 @@ def since(judged: Judged) -> dict[DatasetId, int]:
     return {names[one]: int(least[one]) for one in np.unique(places.writes.dataset[found.may.writes])}
 
 
-def radius_of(history: History, ledger: Ledger, fault: Fault, judged: Judged) -> BlastRadius:
-    """What was reached, as a blast radius. ``history``: with the attempts of the ledger."""
+def radius_of(history: History, ledger: Ledger, fault: Fault, judged: Judged) -> tuple[BlastRadius, Ints]:
+    """What was reached, as a blast radius, and the numbers of the attempts. ``history``: with the attempts of the ledger."""
     found = judged.spread
     shown = Shown(history, ledger, found, states(found), judged.reasons)
     graph = DependencyGraph(history)
@@ -56,7 +56,7 @@ def radius_of(history: History, ledger: Ledger, fault: Fault, judged: Judged) ->
     reached, seeds = np.sort(shown.who), found.seeds
     readers = {job for dataset in told.dirty for job in graph.readers(dataset)}
     unsaid = ledger.alike(reached[_silent(ledger)[reached] & found.may.attempts[reached]])
-    return BlastRadius(
+    radius = BlastRadius(
         fault=echo(fault, seeds),
         attempts=shown.attempts(),
         cells=shown.cells(),
@@ -65,6 +65,7 @@ def radius_of(history: History, ledger: Ledger, fault: Fault, judged: Judged) ->
         static_datasets=static(graph, seeds, ledger.ran(np.array(sorted(seeds.must | seeds.may.keys()), np.int64))),
         told=told,
     )
+    return radius, reached
 
 
 def _silent(ledger: Ledger) -> Bools:

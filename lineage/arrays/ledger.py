@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
-from lineage.arrays.facts import Bools, Facts, Ints, facts_of
+from lineage.arrays.facts import Bools, Facts, Ints, NotPlain, facts_of
 from lineage.attempts import Attempt
 from lineage.datasets import JobId
 from lineage.fault import Seeds
@@ -46,7 +46,7 @@ class Ledger:
 
     ``job``: by attempt, a number in ``jobs``; ``open``: by attempt, whether it never told its end; ``ours``: what we did ourselves;
     ``key`` and ``nominal``: run id and number, and nominal time, of one; ``ran``: the jobs of some attempts, aliases included;
-    ``alike``: of some attempts as few as leave the same open.
+    ``alike``: of some attempts as few as leave the same open; ``several``: some attempts, made together.
     """
 
     facts: Facts
@@ -59,6 +59,11 @@ class Ledger:
     nominal: Callable[[int], tuple[int, int] | None]
     ran: Callable[[Ints], set[JobId]]
     alike: Callable[[Ints], Ints]
+    several: Callable[[Sequence[int]], list[Attempt]]
+
+    def only(self, chosen: Ints) -> Sequence[Attempt]:
+        """Some attempts, each made when somebody looks at it."""
+        return Made(len(chosen), lambda at: self.attempts[int(chosen[at])])
 
     def of(self, jobs: Collection[JobId]) -> list[int]:
         """The attempts of these jobs."""
@@ -81,22 +86,27 @@ def ledger_of(attempts: Sequence[Attempt]) -> Ledger:
         lambda index: attempts[index].nominal,
         lambda chosen: {job for index in chosen for job in (attempts[index].job, *attempts[index].aliases)},
         lambda chosen: chosen,
+        lambda chosen: [attempts[index] for index in chosen],
     )
 
 
-def moved(seeds: Seeds, attempts: Sequence[Attempt], ledger: Ledger) -> Seeds:
-    """Seeds among some attempts as those among the attempts of a ledger, which has all of them."""
-    chosen = sorted({*seeds.must, *seeds.may, *(at for at, _ in seeds.writes)})
-    number = {index: _place(attempts[index], ledger) for index in chosen}
+def moved(seeds: Seeds, numbers: Sequence[int]) -> Seeds:
+    """Seeds among some attempts as those among all; ``numbers``: of each of the some, −1 where it is not among all.
+
+    Raises NotPlain for a seed that is not.
+    """
+    if any(numbers[one] < 0 for one in {*seeds.must, *seeds.may, *(at for at, _ in seeds.writes)}):
+        raise NotPlain("a seed was not read")
     return replace(
         seeds,
-        must=frozenset(number[one] for one in seeds.must),
-        may={number[one]: reason for one, reason in seeds.may.items()},
-        writes={(number[one], write): sure for (one, write), sure in seeds.writes.items()},
+        must=frozenset(numbers[one] for one in seeds.must),
+        may={numbers[one]: reason for one, reason in seeds.may.items()},
+        writes={(numbers[one], write): sure for (one, write), sure in seeds.writes.items()},
     )
 
 
-def _place(attempt: Attempt, ledger: Ledger) -> int:
-    start = ledger.facts.start
-    first, last = np.searchsorted(start, attempt.start, "left"), np.searchsorted(start, attempt.start, "right")
-    return next(index for index in range(first, last) if ledger.key(index) == attempt.key)
+def numbers_of(attempts: Sequence[Attempt], ledger: Ledger) -> list[int]:
+    """Where in a ledger that has all of them some attempts are; −1 for what it lacks."""
+    begun = np.flatnonzero(np.isin(ledger.facts.start, [one.start for one in attempts]))
+    there = {ledger.key(int(index)): int(index) for index in begun}
+    return [there.get(one.key, -1) for one in attempts]

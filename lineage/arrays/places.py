@@ -68,6 +68,7 @@ class Places:
         self.cleansing: Bools = complete & self.writes.known & np.isin(self.writes.mode, CLEANSING)
         self.replacing: Bools = self.writes.mode != APPEND
         self.complete: Bools = complete
+        self.write_key: Ints = self.writes.key
         self.first_write: Ints = np.searchsorted(self.writes.attempt, np.arange(len(facts.start) + 1))
         """Of each attempt, where its writes begin."""
 
@@ -93,6 +94,8 @@ class Places:
         return found
 
     def _refuse(self) -> None:
+        if bool(np.any(self.facts.end < self.facts.start)):
+            raise NotPlain("an end before its beginning")
         if bool(np.any(self.reads.known & self.wild_reads) or np.any(self.writes.known & self.wild_writes)):
             raise NotPlain("all of a dataset is known, and so are partitions of it")
         own = self.writes.attempt.astype(np.int64)

@@ -144,7 +144,9 @@ class Shown:
             owners=history.owned_by(cell.dataset),
             path=self._path_of(position),
             reason=self._why(cell, place, here) if state == "SUSPECT" else None,
-            writers=tuple(sorted({self.ledger.jobs[one] for one in self.ledger.job[attempts]})),  # of runs: ours are never reached
+            writers=tuple(
+                sorted({self.ledger.jobs[one] for one in self.ledger.job[attempts[~np.isin(attempts, self.ledger.ours)]]})
+            ),
             open_writer=bool(np.any(self.ledger.open[attempts] & (places.facts.end[attempts] == AFTER))),
             nominal=max((one for one in nominal if one is not None), default=None),
             columns=None,
@@ -264,7 +266,7 @@ class Shown:
         return int(self._places.writes.attempt[write]), int(self._places.writes.number[write])
 
     def _number(self, at: WriteAt) -> int:
-        return int(np.searchsorted(self._places.writes.key, at[0] << 32 | at[1]))
+        return int(np.searchsorted(self._places.write_key, at[0] << 32 | at[1]))
 
     def cause(self, reached: Reached, attempt: int) -> Cause | None:
         if reached.through[attempt] < 0:

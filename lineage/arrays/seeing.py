@@ -16,6 +16,8 @@ import numpy as np
 from lineage.arrays.facts import INFERRED, Bools, Ints, NotPlain, Small
 from lineage.arrays.places import Places, ordered, spans
 
+_INSTANTS = 1_000_000
+"""Comparisons of what has no duration, one by one, before the columns give up."""
 _MOST = 40_000_000
 """Pairs that are looked at before the columns give up: some GB."""
 
@@ -137,7 +139,11 @@ class Seeing:
         deciding = places.composed(places.read_place[reads], self.cleansed_since[reads])
         by_place = ordered(places.write_place)
         first = np.searchsorted(places.write_place[by_place], np.arange(len(places.dataset) + 1))
-        for read in reads[(self.cleansed_since[reads] >= 0) & np.isin(deciding, at)]:
+        doubtful = reads[(self.cleansed_since[reads] >= 0) & np.isin(deciding, at)]
+        size = first[places.read_place[doubtful] + 1] - first[places.read_place[doubtful]]
+        if int((size**2).sum()) > _INSTANTS:
+            raise NotPlain("many instants")
+        for read in doubtful:
             place = places.read_place[read]
             here = by_place[first[place] : first[place + 1]]
             found += ((write, read) for write in here if self._hidden_and_seen(write, read, here))
@@ -227,6 +233,7 @@ class Seeing:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         which: list[Ints] = []
         found: list[Ints] = []
+        reached = reached.copy()  # one write is enough to reach an attempt, and the first counts
         for number in np.flatnonzero(places.partitioned[places.writes.dataset[writes]]):
             write = int(writes[number])
             dataset = int(places.writes.dataset[write])
@@ -245,6 +252,7 @@ class Seeing:
                 seen &= self.cleansed_until[write] > self._read_start[reads]
             which.append(np.full(int(seen.sum()), number))
             found.append(np.sort(reads[seen]))
+            reached[places.reads.attempt[reads[seen]]] = True
         if not found:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         return np.concatenate(which), np.concatenate(found)

@@ -47,7 +47,7 @@ def spread(places: Places, seeds: Seeds, absent: Collection[int] = ()) -> Spread
 
 def _number(places: Places, at: tuple[int, int]) -> int:
     """The position of a write among all."""
-    return int(np.searchsorted(places.writes.key, at[0] << 32 | at[1]))
+    return int(np.searchsorted(places.write_key, at[0] << 32 | at[1]))
 
 
 def _walk(places: Places, edges: Edges, seeds: list[int], single: Ints, seeing: Seeing | None) -> Reached:

@@ -48,7 +48,7 @@ class _Rows:
     ours: Sequence[Attempt]
 
     def ledger(self) -> Ledger:
-        found, facts = self._resolved, self._facts()
+        facts = self._facts()
         own = np.array([one.state == "OPEN" for one in self.ours], bool)
         return Ledger(
             facts,
@@ -60,7 +60,8 @@ class _Rows:
             self._key_of,
             self._nominal_of,
             self._ran,
-            lambda chosen: self._alike(chosen, found),
+            self._alike,
+            self._several,
         )
 
     # --- where ours come in -------------------------------------------------------------------------------------------------
@@ -167,8 +168,14 @@ class _Rows:
         shapes = (self.teller.shape(int(one)) for one in np.unique(self._shape[rows[rows >= 0]]))
         return {job for one in shapes for job in (one.job, *one.aliases)} | {self.ours[-1 - int(row)].job for row in rows[rows < 0]}
 
-    def _alike(self, chosen: Ints, found: Resolved) -> Ints:
+    def _several(self, chosen: Sequence[int]) -> list[Attempt]:
+        rows = self._row[np.asarray(chosen, np.int64)]
+        made = iter(self.teller.attempts(rows_in(self.table.take(rows[rows >= 0])), widen=True))
+        return [self.ours[-1 - int(row)] if row < 0 else next(made) for row in rows]
+
+    def _alike(self, chosen: Ints) -> Ints:
         """Those whose shape leaves something open that none before it did; and all that are not of a plain shape, or open."""
+        found = self._resolved
         wanted = np.zeros(len(self.start), bool)
         wanted[self._row[chosen][self._row[chosen] >= 0]] = True
         rows, codes = found.unsaid

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lineage.arrays.facts import NotPlain
-from lineage.arrays.ledger import moved
+from lineage.arrays.ledger import moved, numbers_of
 from lineage.attempts import Attempt, Cell
 from lineage.blast import blast, judge, radius_of
 from lineage.blast_radius import BlastRadius
@@ -97,29 +97,44 @@ class Query:
 
     def makers(self) -> list[Attempt]:
         """All attempts, whenever they were, that wrote something of the cells that we changed ourselves, and what we did."""
+        try:
+            return self._makers()
+        except NotPlain:
+            parts = self._changed()
+            told = self.whole().attempts
+            return [one for one in told if one.kind != "run" or any(_within(write.cell, parts) for write in one.writes)]
+
+    def _changed(self) -> dict[DatasetId, set[Partition]]:
+        """What we changed ourselves."""
+        find = self.teller.gathering.identities.find
+        parts: dict[DatasetId, set[Partition]] = defaultdict(set)
+        for one in self.effects:
+            parts[find(one.cell.dataset)].add(one.cell.partition)
+        return parts
+
+    def _makers(self) -> list[Attempt]:
         from lineage.index.ledger import ledger
 
         find = self.teller.gathering.identities.find
         ours = as_attempts(self.effects, self.teller.gathering.identities)
-        parts: dict[DatasetId, set[Partition]] = defaultdict(set)
-        for one in self.effects:
-            parts[find(one.cell.dataset)].add(one.cell.partition)
+        parts = self._changed()
         jobs = self.reach.together(job for one in parts for job in self.reach.writers.get(one, ()))
         gathering = self.teller.gathering
         touched = {find(one) for job in jobs for one in (*gathering.reads.get(job, ()), *gathering.writes.get(job, ()))}
         if self.teller.unsure or gathering.views or self.reach.in_doubt({*parts, *touched}):
-            told = self.whole().attempts
-            return [one for one in told if one.kind != "run" or any(_within(write.cell, parts) for write in one.writes)]
-        try:
-            known = ledger(self.teller, self.index.tables(self._numbers(jobs)), ours)
-        except NotPlain:
+            raise NotPlain("not told by the makers alone")
+        tables = self.index.tables(self._numbers(jobs)) if jobs else []
+        if not sum(one.num_rows for one in tables):
             return list(in_order(ours))
+        known = ledger(self.teller, tables, ours)
         writes, datasets, partitions = known.facts.writes, known.facts.datasets, known.facts.partitions
-        pairs = np.stack((writes.dataset, writes.partition), axis=1)
-        found, inverse = np.unique(pairs, axis=0, return_inverse=True)
-        wanted = np.array([_within(Cell(datasets[one], partitions[other]), parts) for one, other in found], bool)
-        chosen = np.union1d(writes.attempt[wanted[inverse.reshape(-1)]], known.ours)
-        return [known.attempts[int(index)] for index in chosen]
+        places = writes.dataset.astype(np.int64) * len(partitions) + writes.partition
+        found, inverse = np.unique(places, return_inverse=True)
+        wanted = np.array(
+            [_within(Cell(datasets[one // len(partitions)], partitions[one % len(partitions)]), parts) for one in found]
+        )
+        chosen = np.union1d(writes.attempt[wanted.astype(bool)[inverse]], known.ours)
+        return known.several(chosen.tolist())
 
     def _part(self, rows: Iterable[Row], complete: set[JobId]) -> History:
         """Some attempts, as they are in the whole history. ``complete``: jobs of which these are all. Raises _Unclear."""
@@ -209,8 +224,8 @@ class Query:
         else:
             candidates = in_order(self.teller.attempts(self._seed_rows(fault), widen=True))
             seeds = choose(replace(self._bare, attempts=candidates), fault, fix)
-            chosen = {*seeds.must, *seeds.may, *(at for at, _ in seeds.writes)}
-            first = min((first, *(candidates[index].start for index in chosen)))
+            begun = {*seeds.must, *seeds.may, *(at for at, _ in seeds.writes)}
+            first = min((first, *(candidates[index].start for index in begun)))
         ours = as_attempts(self.effects, self.teller.gathering.identities)
         wanted = dict.fromkeys(jobs, max(first - skew - _MARGIN, BEFORE))
         read: dict[JobId, int] = {}
@@ -224,18 +239,20 @@ class Query:
             if any(since < read.get(job, AFTER) for job, since in wanted.items()):
                 continue
             told = ledger(self.teller, tables, ours)
-            of_job = candidates
-            if of_job is None:
-                of_job = [told.attempts[index] for index in told.of({JobId(*one) for kind, one in starts if kind == "job"})]
-            seeds = choose(replace(self._bare, attempts=of_job), fault, fix)
+            if candidates is None:
+                chosen = told.of({JobId(*one) for kind, one in starts if kind == "job"})
+                seeds = choose(replace(self._bare, attempts=told.several(chosen)), fault, fix)
+            else:
+                chosen = numbers_of(candidates, told)
             within = np.array([one in datasets for one in told.facts.datasets], bool)
-            found = columns.judge(told, moved(seeds, of_job, told), skew, within)
+            found = columns.judge(told, moved(seeds, chosen), skew, within)
             for dataset, since in columns.since(found).items():
                 for job in self.reach.touching({dataset}):
                     wanted[job] = min(max(since - skew, BEFORE), wanted.get(job, AFTER))
             if all(read.get(job, AFTER) <= since for job, since in wanted.items()):
                 history = replace(self._bare, attempts=told.attempts, past=self.past)
-                return history, columns.radius_of(history, told, fault, found)
+                radius, reached = columns.radius_of(history, told, fault, found)
+                return replace(history, attempts=told.only(reached)), radius
 
     def _reach_back(self, tables: list[pa.Table], since: int, wanted: dict[JobId, int]) -> None:
         """Want what runs that began before ``since`` may need, before it is asked for: it is little, and asking again is not."""

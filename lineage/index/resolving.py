@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
-from lineage.arrays.facts import HOWS, MODES, Bools, Ints, Numbers, Side, Told, joined
+from lineage.arrays.facts import HOWS, MODES, Bools, Ints, NotPlain, Numbers, Side, Told, joined
 from lineage.arrays.places import spans
 from lineage.attempts import Attempt, Mode
 from lineage.datasets import DatasetId, JobId
@@ -31,8 +31,6 @@ _READ, _WRITE = 0, 1
 _MISSING = ("missing",)
 _Said = list[tuple[int, tuple[str, ...]]]
 """Positions of references, and the partitions that they name as text."""
-
-_NOBODY = JobId("", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +67,7 @@ class Resolver:
     columns: Columns
     numbers: Numbers = field(default_factory=Numbers)
     _classes: dict[object, int] = field(default_factory=dict)
-    _examples: list[tuple[int, int, DatasetId]] = field(default_factory=list)
+    _examples: list[tuple[int, int, DatasetId, JobId]] = field(default_factory=list)
 
     def resolve(self) -> Resolved:
         """The reads and writes of all rows."""
@@ -112,16 +110,19 @@ class Resolver:
                 for number_of, dataset in references:
                     reference = self.teller.known.refs[number_of]
                     mode = self.teller.mode(reference, dataset) if side == _WRITE else Mode.UNKNOWN
-                    flat.add(side, self.numbers.dataset(dataset), self._class(side, number_of, dataset), _MODE[mode])
+                    flat.add(side, self.numbers.dataset(dataset), self._class(side, number_of, dataset, shape.job), _MODE[mode])
             for side, missing in ((_READ, plain.unread), (_WRITE, plain.unmade)):
                 for one in missing:
                     flat.add(
-                        side, self.numbers.dataset(one.cell.dataset), self._class(side, -1, one.cell.dataset), _MODE[Mode.UNKNOWN]
+                        side,
+                        self.numbers.dataset(one.cell.dataset),
+                        self._class(side, -1, one.cell.dataset, shape.job),
+                        _MODE[Mode.UNKNOWN],
                     )
             flat.count[at] = len(flat.side) - flat.first[at]
         return flat
 
-    def _class(self, side: int, reference: int, dataset: DatasetId) -> int:
+    def _class(self, side: int, reference: int, dataset: DatasetId, job: JobId) -> int:
         """References of one class mean the same partitions by the same words."""
         key: tuple[object, ...] = _MISSING
         if reference >= 0:
@@ -130,7 +131,7 @@ class Resolver:
             key = (cells.unpartitioned(dataset), rule.partition, bool(rule.nominal), told.suffixed, bool(told.inferred))
         found = self._classes.setdefault((side, *key), len(self._classes))
         if found == len(self._examples):
-            self._examples.append((side, reference, dataset))
+            self._examples.append((side, reference, dataset, job))
         return found
 
     # --- partitions ---------------------------------------------------------------------------------------------------------
@@ -175,6 +176,8 @@ class Resolver:
         outputs = side == _WRITE
         key = np.where(outputs & flat.keyed[shape[row]], columns.key[row], -1)
         nominal = np.where(outputs & (part < 0) & flat.dated[shape[row]], columns.nominal[row], -1)
+        if len(self._classes) * (len(texts) + 1) * (len(columns.keys) + 1) * (len(columns.nominals) + 1) >= 1 << 62:
+            raise NotPlain("too many combinations")
         code = (
             ((kind * (len(texts) + 1) + part + 1) * (len(columns.keys) + 1) + key + 1) * (len(columns.nominals) + 1) + nominal + 1
         )
@@ -200,19 +203,19 @@ class Resolver:
                 columns_of[3][position[e]].astype(np.int32),
             )
             unsaid = ~known | (told[c, 2] == _HOW["inferred"])
-            sides.append((made, (owner[unsaid].astype(np.int64), position[e[unsaid]])))
+            sides.append((made, (owner[unsaid].astype(np.int64), position[e[unsaid]] * 2 + (part[e[unsaid]] >= 0))))
         return sides
 
     def _cells(self, kind: int, texts: list[tuple[str, ...]], part: int, key: int, nominal: int) -> list[tuple[int, bool, int]]:
         """Partition, whether it is known, and how."""
-        side, number, dataset = self._examples[kind]
+        side, number, dataset, job = self._examples[kind]
         if number < 0:
             return [(0, False, _HOW["inferred"])]
         cells = self.teller.cells
         reference = self.teller.known.refs[number]
         if part >= 0:
             reference = replace(reference, partitions=tuple(map(partition_text.read, texts[part])))
-        bare = Attempt("", 0, _NOBODY)
+        bare = Attempt("", 0, job)
         if side == _READ:
             reads = dict.fromkeys(cells.read(reference, dataset, bare, ()))
             return [(self.numbers.partition(one.cell.partition), one.cell.known, _HOW[one.how]) for one in reads]

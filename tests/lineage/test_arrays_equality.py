@@ -34,13 +34,15 @@ COMPANIES = int(os.environ.get("ARRAY_COMPANIES", "6"))
 
 def by_columns(history: History, fault: Fault) -> BlastRadius:
     ledger = ledger_of(history.attempts)
-    return columns.radius_of(history, ledger, fault, columns.judge(ledger, choose(history, fault), history.declarations.skew))
+    judged = columns.judge(ledger, choose(history, fault), history.declarations.skew)
+    return columns.radius_of(history, ledger, fault, judged)[0]
 
 
 def said(radius: BlastRadius) -> dict[str, Any]:
     told = radius.overview
     groups = [(replace(one, groups=tuple), one.groups()) for one in told.by_dataset()]
-    return {**radius.to_json(), "overview": replace(told, by_dataset=tuple), "groups": groups}
+    whole = {"whole": (list(radius.attempts), list(radius.cells))}
+    return {**radius.to_json(), **whole, "overview": replace(told, by_dataset=tuple), "groups": groups}
 
 
 def compare(history: History, fault: Fault, met: Counter[str], what: object) -> None:

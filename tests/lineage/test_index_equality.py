@@ -148,7 +148,8 @@ def asked(query: Query | None, history: History, fault: Fault, fix: Fix | None) 
     """The answer, or what was said instead of one."""
     try:
         known, radius = (history, blast(history, fault, fix)) if query is None else query.blast(fault, fix)
-        return radius.to_json(), [one.to_json() for one in next_readers(known, radius, NOW)]
+        reached = list(radius.attempts), list(radius.cells)
+        return radius.to_json(), [one.to_json() for one in next_readers(known, radius, NOW)], reached
     except LineageError as error:
         return type(error), error.message, error.hint
 
