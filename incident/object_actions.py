@@ -1,8 +1,8 @@
 """Object actions on a versioned bucket: look, compare, intend, act, look again.
 
-An object written after the plan is never lost, nor hidden untold once this is through: effects are conditional, and if the
-version beneath ours is not the planned one, ours is removed by its version id. We remove nothing else but the delete markers that
-a plan names. Where an answer was lost, and nobody can say whether a version is ours, it stays and is reported with what it hides.
+An object written after the plan is never lost, nor hidden once this is through: effects are conditional, and if the version
+beneath ours is not the planned one, ours is removed by its version id. We remove nothing else but the delete markers that a plan
+names. Where nobody can say whether a version is ours, it stays and is reported.
 """
 
 from __future__ import annotations

@@ -7,8 +7,7 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -26,7 +25,6 @@ class Look:
 
 
 _REWRITTEN = "written again since the plan"
-_DELETED = "deleted more than once since the plan; no answer tells which delete marker is ours, so that they stay"
 
 
 def check(action: ObjectAction, found: KeyHistory | None, *, begun: bool = False) -> str:
@@ -90,23 +88,17 @@ def _stands(action: PutMarker | CopyVersion, found: KeyHistory | None, made: str
 
 
 def settle(
-    action: ObjectAction,
-    found: KeyHistory | None,
-    made: str | None,
-    since: int | None = None,
-    *,
-    honoured: bool = False,
-    answered: bool = False,
+    action: ObjectAction, found: KeyHistory | None, made: str | None, since: int | None = None, *, honoured: bool = False
 ) -> Look:
     """Whether a request that was sent had its effect. ``made``: the id of the version that it made, if known.
 
     ``since``: it was sent without a look just before it, after the server's clock showed this (ns UTC). ``honoured``: the server
-    was seen to honour the condition that it carried. ``answered``: it said that it made a version, and did not name it.
+    was seen to honour the condition that it carried.
     """
     match action:
         case PutMarker() | CopyVersion():
             if made is None:
-                return _guess(action, found, since, honoured=honoured, answered=answered)
+                return _guess(action, found, since, honoured=honoured)
             if _place(found, made) is None and found is not None and found.top.version_id == action.requires.version_id:
                 return Look(None)
             return _stands(action, found, made)
@@ -139,17 +131,13 @@ def uploaded(action: ObjectAction, found: KeyHistory | None, uploads: Mapping[st
     return next((one.version_id for one in found.versions[:at][::-1] if one.etag in etags and not one.is_marker), None)
 
 
-def _guess(action: PutMarker | CopyVersion, found: KeyHistory | None, since: int | None, *, honoured: bool, answered: bool) -> Look:
-    """The id of what we made is not known.
+def _guess(action: PutMarker | CopyVersion, found: KeyHistory | None, since: int | None, *, honoured: bool) -> Look:
+    """The id of what we made was lost.
 
     We send after seeing the planned version on top, so whatever lies above it came later: the order of the list says so, and no
     clock is asked, ours or the server's. Where only the condition stood between plan and request, the server's clock says what
-    certainly lay there before (``since``).
-
-    A version is taken for ours only directly above the planned one, and only where no other one could be ours: somebody may have
-    deleted the object, and written the planned bytes once more, before our request came to cover those. A copy must carry the
-    source's ETag, so that removing it one day loses no byte. What may be somebody else's is never removed; what it hides is told.
-    Only where the server said that it made one, the only one that can be it is.
+    certainly lay there before (``since``). A version is taken for ours only directly above the planned one. A copy must carry the
+    source's ETag, so that removing it one day loses no byte.
     """
     if found is None:
         return Look(Outcome("drifted", None, "the object and all its versions are gone"))
@@ -157,54 +145,18 @@ def _guess(action: PutMarker | CopyVersion, found: KeyHistory | None, since: int
     if found.top.version_id == planned:
         return Look(None)
     at = _place(found, planned)
-    ours = [
-        here
-        for here, version in enumerate(found.versions[:at])
-        if _like_ours(action, version, since) and _covers(action, found.versions[here + 1 : here + 2], honoured=honoured)
-    ]
-    if answered and at is not None and len(ours) == 1:
-        return _stands(action, found, found.versions[ours[0]].version_id)
-    if at is not None and ours == [at - 1]:
+    if at is not None and _like_ours(action, found.versions[at - 1], since):
         return Look(Outcome("done", found.versions[at - 1].version_id))
-    changed = _REWRITTEN if at is not None else "the planned version is gone"
-    newer = found.versions[:at]
-    tell = _hidden if isinstance(action, PutMarker) else _beneath_copy
-    return Look(Outcome("drifted", None, (ours and tell(action, newer, ours, changed)) or changed))
-
-
-def _covers(action: PutMarker | CopyVersion, beneath: Sequence[ObjectVersion], *, honoured: bool) -> bool:
-    """Whether our request can have covered that. Of copies nobody is believed to honour the condition."""
-    if not honoured or isinstance(action, CopyVersion):
-        return True
-    return any(one.etag == action.requires.etag and not one.is_marker for one in beneath)
-
-
-def _hidden(action: ObjectAction, newer: Sequence[ObjectVersion], ours: Sequence[int], changed: str) -> str:
-    """What to tell where a delete marker may be ours; empty where it hides nothing. ``newer``: what came since the plan."""
-    at = next((here for here, one in enumerate(newer) if not one.is_marker), None)
-    if at is None:
-        return _DELETED if changed == _REWRITTEN else ""
-    if ours[0] > at or at == 0:
-        return ""  # it shows, or was deleted again by somebody else
-    markers = [one.version_id for one in newer[:at]]
-    place = f"--bucket {shlex.quote(action.bucket)} --key {shlex.quote(action.key)}"
-    commands = "; ".join(f"aws s3api delete-object {place} --version-id {shlex.quote(marker)}" for marker in markers)
-    return (
-        f"{changed}: version {newer[at].version_id} is hidden by the delete marker {', '.join(markers)}, which stays, as no"
-        f" answer tells whether it is ours or somebody else's. To let the object show: {commands}"
-    )
-
-
-def _beneath_copy(action: ObjectAction, newer: Sequence[ObjectVersion], ours: Sequence[int], changed: str) -> str:
-    """The same where a version may be our copy."""
-    if ours[0] > 0 or len(newer) == 1:
-        return ""
-    top, beneath = newer[0].version_id, newer[1]
-    what, again = ("delete marker", "delete it again") if beneath.is_marker else ("version", "copy that over it")
-    return (
-        f"{changed}: above the {what} {beneath.version_id} lies the version {top}, which stays, as no answer tells"
-        f" whether it is our copy or somebody else's write of the same bytes. To have {action.key} as it was before: {again}"
-    )
+    hidden = found.versions[1] if len(found.versions) > 1 else None
+    if honoured and isinstance(action, PutMarker) and hidden is not None and hidden.etag != action.requires.etag:
+        # A marker of ours would never have covered that: the one on top is somebody else's.
+        return Look(Outcome("drifted", None, _REWRITTEN))
+    if isinstance(action, CopyVersion) and _version(found, action.source_version_id) is None:
+        return Look(Outcome("drifted", None, _REWRITTEN))  # whoever made the top one, it may be the last of its bytes
+    if hidden is not None and not hidden.is_marker and hidden.version_id != planned and _like_ours(action, found.top, since):
+        # Somebody wrote just before our request. Rather uncover it once too often than hide it.
+        return Look(Outcome("drifted", None, _REWRITTEN), take_back=found.top.version_id)
+    return Look(Outcome("drifted", None, _REWRITTEN))
 
 
 def _like_ours(action: PutMarker | CopyVersion, version: ObjectVersion, since: int | None) -> bool:

@@ -110,7 +110,7 @@ class Tries:
         unnamed = not error and made is None and _makes(action)
         if error.startswith((UNANSWERED, FAULTED)) or unnamed or (refused and doubted):
             # Not seen now does not mean never: the request may still be on its way.
-            return concluded(self.store, action, settle(action, found, made, honoured=self.repeatable, answered=unnamed))
+            return concluded(self.store, action, settle(action, found, made, honoured=self.repeatable))
         if refused:
             return Outcome("drifted", None, _CHANGED)
         if error:
