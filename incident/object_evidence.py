@@ -144,16 +144,17 @@ def _guess(action: PutMarker | CopyVersion, found: KeyHistory | None, since: int
     planned = action.requires.version_id
     if found.top.version_id == planned:
         return Look(None)
-    at = _place(found, planned)
-    if at is not None and _like_ours(action, found.versions[at - 1], since):
-        return Look(Outcome("done", found.versions[at - 1].version_id))
     hidden = found.versions[1] if len(found.versions) > 1 else None
+    covers = hidden is not None and not hidden.is_marker and hidden.version_id != planned and _like_ours(action, found.top, since)
     if honoured and isinstance(action, PutMarker) and hidden is not None and hidden.etag != action.requires.etag:
-        # A marker of ours would never have covered that: the one on top is somebody else's.
-        return Look(Outcome("drifted", None, _REWRITTEN))
+        covers = False  # a marker of ours would never have covered that: the one on top is somebody else's
+    at = _place(found, planned)
+    if not (covers and isinstance(action, PutMarker)) and at is not None and _like_ours(action, found.versions[at - 1], since):
+        # A marker is not ours just for lying there while the one on top may be: theirs, before they wrote the same bytes again.
+        return Look(Outcome("done", found.versions[at - 1].version_id))
     if isinstance(action, CopyVersion) and _version(found, action.source_version_id) is None:
         return Look(Outcome("drifted", None, _REWRITTEN))  # whoever made the top one, it may be the last of its bytes
-    if hidden is not None and not hidden.is_marker and hidden.version_id != planned and _like_ours(action, found.top, since):
+    if covers:
         # Somebody wrote just before our request. Rather uncover it once too often than hide it.
         return Look(Outcome("drifted", None, _REWRITTEN), take_back=found.top.version_id)
     return Look(Outcome("drifted", None, _REWRITTEN))

@@ -307,6 +307,23 @@ def test_a_write_that_ours_hid_when_the_process_ended_is_uncovered_by_resume(wor
     assert top(world) == written[0]
 
 
+def test_a_marker_of_somebody_else_beneath_is_not_called_ours_while_ours_hides_what_they_wrote_since(world: World) -> None:
+    """Deleted, written again with the same bytes, covered by us, and the answer lost: what they wrote comes to light."""
+    plan = purge(world)
+    written: list[str] = []
+
+    def rewrite() -> None:
+        world.store.delete(BUCKET, KEY)
+        written.append(world.store.put(BUCKET, KEY, b"bad!"))
+
+    with pytest.raises(Crash):
+        world.apply(plan, Dying(world.store, rewrite))
+    assert [one.is_marker for one in world.listing(KEY)[KEY][:3]] == [True, False, True]
+    applied = world.go_on(plan)
+    assert (applied.done, applied.drifted, applied.unknown, applied.exit_code) == (1, 1, 0, 5)
+    assert top(world) == written[0]
+
+
 def test_an_undo_never_removes_the_last_copy_of_good_bytes(world: World) -> None:
     """A lifecycle rule took the version that revert copied from: our copy is all that is left of it."""
     plan = revert(world)
