@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lineage.arrays.facts import APPEND, CLEANSING, Bools, Facts, Ints, NotPlain, Side, Small
+from lineage.arrays.facts import APPEND, CLEANSING, Bools, Facts, Ints, NotPlain, Small
 from lineage.partition_index import UNSHAPED, shape_of
 from lineage.partitions import Partition
 from lineage.timestamps import AFTER, BEFORE
@@ -136,6 +136,3 @@ def spans(first: Ints, last: Ints) -> tuple[Ints, Ints]:
     of = np.repeat(np.arange(len(counts)), counts)
     begins = np.cumsum(counts) - counts
     return of, np.arange(len(of)) - begins[of] + first[of]
-
-
-__all__ = ["Places", "Ranks", "Side", "ordered", "ranks", "spans"]
