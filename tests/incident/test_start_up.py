@@ -79,3 +79,16 @@ def test_what_is_no_text_is_still_converted_and_refused(home: Path, arguments: l
     )
     assert ran.returncode == 2
     assert told in ran.stderr
+
+
+def test_the_end_looks_for_no_garbage_and_still_does_what_is_to_be_done_at_exit() -> None:
+    script = (
+        "import atexit, gc, sys\n"
+        "from incident.__main__ import main\n"
+        "atexit.register(lambda: sys.stderr.write(f'{gc.get_freeze_count()} {len(gc.get_objects())}'))\n"
+        "main()\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script, "--version"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    frozen, looked_through = map(int, ran.stderr.split())
+    assert frozen > 100 * looked_through
