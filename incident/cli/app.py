@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from incident.cli import quarantine, record, recover, runbook, set_up, understand
-from incident.cli.root import app
+from incident.cli.root import commands, program
 
-__all__ = ["app", "quarantine", "record", "recover", "runbook", "set_up", "understand"]
+__all__ = ["commands", "program", "quarantine", "record", "recover", "runbook", "set_up", "understand"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -29,6 +31,41 @@ Exit codes:
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """A command as its group's help lists it, and how to make it."""
+
+    heading: str | None
+    help: str
+    make: Callable[[], Any]
+    group: bool = False
+
+
+class Commands(Mapping[str, Any]):
+    """Commands by name as typer lists them: in the order they were announced, groups last.
+
+    Each is made when it is first asked for, and kept.
+    """
+
+    def __init__(self) -> None:
+        self.announced: dict[str, Announced] = {}
+        self._made: dict[str, Any] = {}
+
+    def announce(self, name: str, one: Announced) -> None:
+        self.announced[name] = one
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._made:
+            self._made[name] = self.announced[name].make()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self.announced, key=lambda name: self.announced[name].group))
+
+    def __len__(self) -> int:
+        return len(self.announced)
+
+
 class PlainCommand(TyperCommand):
     """A command whose help lists its own options before those that every command has."""
 
@@ -44,7 +81,9 @@ class PlainCommand(TyperCommand):
 
 
 class PlainGroup(TyperGroup):
-    """A group whose help lists its commands under CONTRACT's headings."""
+    """A group whose help lists its commands under CONTRACT's headings, without making them."""
+
+    commands: Any  # Commands, given to it when it is made
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         take_texts_as_they_are(self.get_params(ctx))
@@ -57,14 +96,16 @@ class PlainGroup(TyperGroup):
         self.format_commands(ctx, formatter)
         _options(self, ctx, formatter)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        names = self.list_commands(ctx)
+    def list_commands(self, _ctx: Any) -> list[str]:
+        return list(self.commands)
+
+    def format_commands(self, _ctx: Any, formatter: Any) -> None:
         whole = 300  # a summary is wrapped, not cut
         sections: dict[str, list[tuple[str, str]]] = {heading: [] for heading in HEADINGS}
-        for name in names:
-            found: Any = self.get_command(ctx, name)
-            panel = found.rich_help_panel
-            sections.setdefault(panel if isinstance(panel, str) else "Commands", []).append((name, found.get_short_help_str(whole)))
+        for name in self.commands:
+            one = self.commands.announced[name]
+            summary = PlainCommand(name, help=one.help).get_short_help_str(whole)
+            sections.setdefault(one.heading or "Commands", []).append((name, summary))
         for heading, rows in sections.items():
             if rows:
                 with formatter.section(heading):

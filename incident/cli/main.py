@@ -71,11 +71,9 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _parse(invocation: Invocation, arguments: Sequence[str]) -> int:
-    from incident.cli.app import app
+    from incident.cli.app import program
 
-    outcome: Any = typer.main.get_command(app).main(
-        args=list(arguments), prog_name="incident", standalone_mode=False, obj=invocation
-    )
+    outcome = program().main(args=list(arguments), prog_name="incident", standalone_mode=False, obj=invocation)
     return outcome if isinstance(outcome, int) else 0
 
 
@@ -139,9 +137,9 @@ def _usage(invocation: Invocation, error: Any, arguments: Sequence[str]) -> Prob
 
 def _path(arguments: Sequence[str]) -> str:
     """The command that a command line names, where the parser's error does not say."""
-    from incident.cli.app import app
+    from incident.cli.app import program
 
-    path, here = "incident", typer.main.get_command(app)
+    path, here = "incident", program()
     for word in arguments:
         inner = getattr(here, "commands", {}).get(word)
         if inner is not None:

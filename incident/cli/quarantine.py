@@ -8,11 +8,11 @@ import typer
 
 from incident.cli.recover import HEADING
 from incident.cli.registration import command, group
-from incident.cli.root import app
+from incident.cli.root import commands
 from incident.context import Context
 from incident.report import Report
 
-quarantine = group(app, "quarantine", HEADING, "Show what was set aside where no versions are kept, or remove it for good.")
+quarantine = group(commands, "quarantine", HEADING, "Show what was set aside where no versions are kept, or remove it for good.")
 
 
 @command(quarantine, "list")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from incident.cli.registration import command, group
-from incident.cli.root import app
+from incident.cli.root import commands
 from incident.context import Context
 from incident.report import Report
 
@@ -30,7 +30,7 @@ class Format(enum.StrEnum):
     csv = "csv"
 
 
-@command(app, "note", HEADING)
+@command(commands, "note", HEADING)
 def note(
     context: Context,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What was seen, thought, decided or said.")],
@@ -56,7 +56,7 @@ def timeline_alone(context: Context) -> Report:
     return record.timeline_show(context)
 
 
-timeline = group(app, "timeline", HEADING, "Show what happened, in order; read-only.", alone=timeline_alone)
+timeline = group(commands, "timeline", HEADING, "Show what happened, in order; read-only.", alone=timeline_alone)
 
 
 @command(timeline, "verify")
@@ -73,7 +73,7 @@ def timeline_verify(
     return record.timeline_verify(context, head)
 
 
-@command(app, "export", HEADING)
+@command(commands, "export", HEADING)
 def export(
     context: Context,
     format_: Annotated[Format, typer.Option("--format", help="The post-mortem (md), or the record for machines.")] = Format.md,

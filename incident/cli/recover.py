@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from incident.cli.registration import command
-from incident.cli.root import app
+from incident.cli.root import commands
 from incident.context import Context
 from incident.errors import UsageError
 from incident.plan_options import PlanOptions
@@ -23,7 +23,7 @@ ENGINE = frozenset({"engine", "submit"})
 """Who does it, where a plan puts delete markers."""
 
 
-@command(app, "revert", HEADING)
+@command(commands, "revert", HEADING)
 def revert(context: Context, options: PlanOptions) -> Report:
     """Return serving datasets to their last good version."""
     from incident.commands import recover
@@ -31,7 +31,7 @@ def revert(context: Context, options: PlanOptions) -> Report:
     return options.told(recover.revert(context, options))
 
 
-@command(app, "fix", HEADING, lineage=True)
+@command(commands, "fix", HEADING, lineage=True)
 def fix(
     context: Context,
     text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="What was fixed.", show_default=False)] = None,
@@ -48,7 +48,7 @@ def fix(
     return module.fix(context, text, code_version, good_from)
 
 
-@command(app, "purge", HEADING, without=frozenset({"before", "pointer"}))
+@command(commands, "purge", HEADING, without=frozenset({"before", "pointer"}))
 def purge(context: Context, options: PlanOptions) -> Report:
     """Remove the faulty partitions, recoverably."""
     from incident.commands import recover
@@ -56,7 +56,7 @@ def purge(context: Context, options: PlanOptions) -> Report:
     return options.told(recover.purge(context, options))
 
 
-@command(app, "backfill", HEADING, without=OF_OBJECTS | ENGINE)
+@command(commands, "backfill", HEADING, without=OF_OBJECTS | ENGINE)
 def backfill(context: Context, options: PlanOptions) -> Report:
     """Have the orchestrators make the purged partitions again, in order."""
     from incident.commands import backfill as module
@@ -64,7 +64,7 @@ def backfill(context: Context, options: PlanOptions) -> Report:
     return options.told(module.backfill(context, options))
 
 
-@command(app, "verify", HEADING, lineage=True)
+@command(commands, "verify", HEADING, lineage=True)
 def verify(
     context: Context,
     expect_empty: Annotated[
@@ -81,7 +81,7 @@ def verify(
     return module.verify(context, tuple(expect_empty or ()), reason)
 
 
-@command(app, "resume", HEADING, lineage=True)
+@command(commands, "resume", HEADING, lineage=True)
 def resume(
     context: Context,
     take_over: Annotated[
@@ -94,7 +94,7 @@ def resume(
     return recover.resume(context, take_over)
 
 
-@command(app, "undo", HEADING, without=(OF_OBJECTS - {"writers_stopped"}) | ENGINE)
+@command(commands, "undo", HEADING, without=(OF_OBJECTS - {"writers_stopped"}) | ENGINE)
 def undo(
     context: Context,
     options: PlanOptions,
@@ -110,7 +110,7 @@ def undo(
     return options.told(recover.undo(context, plan_id, options))
 
 
-@command(app, "approve", HEADING)
+@command(commands, "approve", HEADING)
 def approve(
     context: Context, plan_id: Annotated[str, typer.Argument(metavar="PLAN_ID", help="The plan, by its id, as it was shown.")]
 ) -> Report:
@@ -120,7 +120,7 @@ def approve(
     return module.approve(context, plan_id)
 
 
-@command(app, "close", HEADING, lineage=True)
+@command(commands, "close", HEADING, lineage=True)
 def close(
     context: Context,
     unverified: Annotated[

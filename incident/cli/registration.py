@@ -1,4 +1,7 @@
-"""Puts commands on the command line: each gets the common options, and its options dataclass spread into flags."""
+"""Puts commands on the command line: each gets the common options, and its options dataclass spread into flags.
+
+A command is made when it is named: making all of them takes longer than most of them take to answer.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any, get_type_hints
 
 import typer
 
-from incident.cli.help import PlainCommand, PlainGroup
+from incident.cli.help import Announced, Commands, PlainCommand, PlainGroup
 from incident.cli.invocation import COMMON, COMMON_DEFAULTS, Invocation
 from incident.cli.options import SPREAD, Lineage
 from incident.report import Report
@@ -19,7 +22,7 @@ _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
 def command(
-    app: typer.Typer, name: str, heading: str | None = None, *, lineage: bool = False, without: frozenset[str] = frozenset()
+    commands: Commands, name: str, heading: str | None = None, *, lineage: bool = False, without: frozenset[str] = frozenset()
 ) -> Callable[[Command], Command]:
     """Register ``function(context, ...)`` as a command. ``lineage``: it also takes ``--lineage``, kept on the context.
 
@@ -27,19 +30,40 @@ def command(
     """
 
     def register(function: Command) -> Command:
-        adapted = adapter(function, lineage=lineage, without=without)
-        app.command(name, cls=PlainCommand, rich_help_panel=heading, help=inspect.getdoc(function))(adapted)
+        told = inspect.getdoc(function) or ""
+
+        def make() -> Any:
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+            adapted = adapter(function, lineage=lineage, without=without)
+            alone.command(name, cls=PlainCommand, rich_help_panel=heading, help=told)(adapted)
+            return typer.main.get_command(alone)
+
+        commands.announce(name, Announced(heading, told, make))
         return function
 
     return register
 
 
-def group(app: typer.Typer, name: str, heading: str, help_text: str, *, alone: Command | None = None) -> typer.Typer:
+def group(commands: Commands, name: str, heading: str, help_text: str, *, alone: Command | None = None) -> Commands:
     """A command with subcommands. ``alone`` is what it does without one; else a subcommand must be named."""
-    inner = typer.Typer(cls=PlainGroup, rich_markup_mode=None, help=help_text, invoke_without_command=alone is not None)
-    inner.callback(cls=PlainGroup, invoke_without_command=alone is not None, help=help_text)(adapter(alone or _nothing))
-    app.add_typer(inner, name=name, rich_help_panel=heading, cls=PlainGroup)
+    inner = Commands()
+
+    def make() -> Any:
+        typed = typer.Typer(name=name, add_completion=False, rich_markup_mode=None)
+        typed.callback(cls=PlainGroup, invoke_without_command=alone is not None, help=help_text, rich_help_panel=heading)(
+            adapter(alone or _nothing)
+        )
+        return made(typed, inner)
+
+    commands.announce(name, Announced(heading, help_text, make, group=True))
     return inner
+
+
+def made(typed: typer.Typer, commands: Commands) -> Any:
+    """The group that typer makes from its callback alone, with the commands it is to have."""
+    found: Any = typer.main.get_command(typed)
+    found.commands = commands
+    return found
 
 
 def _nothing(_context: Any) -> Report:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from incident import __version__
-from incident.cli.help import EXIT_CODES, PlainGroup
-from incident.cli.registration import adapter
+from incident.cli.help import EXIT_CODES, Commands, PlainGroup
+from incident.cli.registration import adapter, made
 from incident.context import Context
 from incident.errors import UsageError
 from incident.report import Report
 
-app = typer.Typer(
+commands = Commands()
+
+_typed = typer.Typer(
     name="incident",
     cls=PlainGroup,
     rich_markup_mode=None,
@@ -35,9 +37,15 @@ def _alone(
 
 
 def _help() -> str:
-    group = typer.main.get_command(app)
+    group = program()
     with group.make_context("incident", [], resilient_parsing=True) as ctx:
-        return group.get_help(ctx)
+        told: str = group.get_help(ctx)
+    return told
 
 
-app.callback(cls=PlainGroup, invoke_without_command=True, help=_alone.__doc__, epilog=EXIT_CODES)(adapter(_alone))
+_typed.callback(cls=PlainGroup, invoke_without_command=True, help=_alone.__doc__, epilog=EXIT_CODES)(adapter(_alone))
+
+
+def program() -> Any:
+    """The whole command line, as far as it is made before a command is named."""
+    return made(_typed, commands)

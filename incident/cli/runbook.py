@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from incident.cli.registration import command, group
-from incident.cli.root import app
+from incident.cli.root import commands
 from incident.context import Context
 from incident.report import Report
 
@@ -15,7 +15,7 @@ HEADING = "Runbooks"
 _Runbook = Annotated[str, typer.Argument(metavar="RUNBOOK", help="A shipped runbook's name, or a YAML file.")]
 
 
-@command(app, "run", HEADING, lineage=True)
+@command(commands, "run", HEADING, lineage=True)
 def run(
     context: Context,
     runbook: _Runbook,
@@ -29,7 +29,7 @@ def run(
     return module.run(context, runbook, tuple(param or ()))
 
 
-runbooks = group(app, "runbook", HEADING, "The runbooks that can be walked.")
+runbooks = group(commands, "runbook", HEADING, "The runbooks that can be walked.")
 
 
 @command(runbooks, "list")

@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from incident.cli.registration import command, group
-from incident.cli.root import app
+from incident.cli.root import commands
 from incident.context import Context
 from incident.report import Report
 
 HEADING = "Set up"
 
 
-@command(app, "init", HEADING)
+@command(commands, "init", HEADING)
 def init(context: Context) -> Report:
     """Write a commented incident.toml here; never overwrites one."""
     from incident.commands import setup
@@ -22,7 +22,7 @@ def init(context: Context) -> Report:
     return setup.init(context)
 
 
-@command(app, "doctor", HEADING, lineage=True)
+@command(commands, "doctor", HEADING, lineage=True)
 def doctor(context: Context) -> Report:
     """Check lineage, storage, orchestrators and home; read-only."""
     from incident.commands import setup
@@ -30,7 +30,7 @@ def doctor(context: Context) -> Report:
     return setup.doctor(context)
 
 
-@command(app, "demo", HEADING)
+@command(commands, "demo", HEADING)
 def demo(
     context: Context,
     runbook: Annotated[str | None, typer.Option("--runbook", metavar="NAME", help="Play this runbook.", show_default=False)] = None,
@@ -45,7 +45,7 @@ def demo(
     return demonstration.demo(context, runbook, keep, step)
 
 
-lineage = group(app, "lineage", HEADING, "Keep an index of the lineage, and look at it as it was understood.")
+lineage = group(commands, "lineage", HEADING, "Keep an index of the lineage, and look at it as it was understood.")
 
 
 @command(lineage, "ingest", lineage=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from incident.cli.registration import command
-from incident.cli.root import app
+from incident.cli.root import commands
 from incident.context import Context
 from incident.fault_options import FaultOptions
 from incident.report import Report
@@ -15,7 +15,7 @@ from incident.report import Report
 HEADING = "Understand"
 
 
-@command(app, "declare", HEADING)
+@command(commands, "declare", HEADING)
 def declare(
     context: Context,
     title: Annotated[str, typer.Argument(metavar="TITLE", help="What is wrong, in a few words.")],
@@ -27,7 +27,7 @@ def declare(
     return understand.declare(context, title, fault)
 
 
-@command(app, "scope", HEADING)
+@command(commands, "scope", HEADING)
 def scope(context: Context, fault: FaultOptions) -> Report:
     """Set or revise the fault of the incident: a new revision of its radius."""
     from incident.commands import understand
@@ -35,7 +35,7 @@ def scope(context: Context, fault: FaultOptions) -> Report:
     return understand.scope(context, fault)
 
 
-@command(app, "blast", HEADING)
+@command(commands, "blast", HEADING)
 def blast(
     context: Context,
     fault: FaultOptions,
@@ -54,7 +54,7 @@ def blast(
     return understand.blast(context, fault, why, drafts=drafts, every=every)
 
 
-@command(app, "triage", HEADING)
+@command(commands, "triage", HEADING)
 def triage(
     context: Context,
     fault: FaultOptions,
@@ -74,7 +74,7 @@ def triage(
     return module.triage(context, fault, tuple(counters or ()))
 
 
-@command(app, "status", HEADING)
+@command(commands, "status", HEADING)
 def status(context: Context) -> Report:
     """Show where the incident stands and what comes next; read-only."""
     from incident.commands import status as module
@@ -82,7 +82,7 @@ def status(context: Context) -> Report:
     return module.status(context)
 
 
-@command(app, "list", HEADING)
+@command(commands, "list", HEADING)
 def list_(context: Context) -> Report:
     """List the incidents in the home; read-only."""
     from incident.commands import status as module

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 
-from incident.cli.app import app
+from incident.cli.app import program
 from incident.cli.main import run
 from incident.home import Home
 
@@ -64,7 +63,7 @@ def _commands(group: Any, path: str = "") -> Iterator[str]:
             yield f"{path}{name}"
 
 
-COMMANDS = sorted(_commands(typer.main.get_command(app)))
+COMMANDS = sorted(_commands(program()))
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from incident.cli.app import commands
 from incident.home import Home
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +80,46 @@ def test_what_is_no_text_is_still_converted_and_refused(home: Path, arguments: l
     )
     assert ran.returncode == 2
     assert told in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "made"),
+    [
+        (["--help"], []),
+        (["--version"], []),
+        (["blst"], []),
+        (["blast", "--help"], ["blast"]),
+        (["--no-color", "timeline", "--help"], ["timeline_alone"]),
+        (["runbook", "list"], ["_nothing", "runbook_list"]),
+    ],
+    ids=" ".join,
+)
+def test_only_the_command_that_is_named_is_made(command: list[str], made: list[str]) -> None:
+    script = (
+        "import sys\n"
+        "from incident.cli import app, main, registration\n"
+        "adapter = registration.adapter\n"
+        "def noted(function, **options):\n"
+        "    sys.stderr.write(f'made {function.__name__}\\n')\n"
+        "    return adapter(function, **options)\n"
+        "registration.adapter = noted\n"
+        "main.run(sys.argv[1:])\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script, *command], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert [line.removeprefix("made ") for line in ran.stderr.splitlines() if line.startswith("made ")] == made
+
+
+def test_a_mistyped_command_is_met_with_the_names_of_those_that_were_not_made() -> None:
+    ran = subprocess.run([sys.executable, "-m", "incident", "blst"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "No such command 'blst'. Did you mean 'blast'" in ran.stderr
+
+
+def test_commands_are_listed_as_they_were_announced_and_groups_last() -> None:
+    groups = [name for name, one in commands.items() if hasattr(one, "commands")]
+    plain = [name for name in commands if name not in groups]
+    assert list(commands) == [*plain, *groups]
+    assert plain.index("revert") < plain.index("fix") < plain.index("note") < plain.index("blast")
 
 
 def test_the_end_looks_for_no_garbage_and_still_does_what_is_to_be_done_at_exit() -> None:
