@@ -25,8 +25,11 @@ class Fresh:
     difference: tuple[str, ...] = ()
 
 
-Needed = Literal["all", "deciding", "making"]
-"""Which attempts a history must hold at least: all, those that decide the radius, or all that ever made what we changed."""
+Needed = Literal["all", "deciding", "making", "telling"]
+"""Which attempts a history must hold at least: all, those that decide the radius, or all that ever made what we changed.
+
+``telling``: those that decide the radius, and only the jobs and datasets that it can be about.
+"""
 
 
 def fresh_radius(context: Context, folder: IncidentFolder, *, attempts: Needed) -> Fresh:
@@ -41,7 +44,7 @@ def fresh_radius(context: Context, folder: IncidentFolder, *, attempts: Needed) 
 
 
 def reached(
-    context: Context, folder: IncidentFolder | None, fault: Fault, *, attempts: Needed = "deciding"
+    context: Context, folder: IncidentFolder | None, fault: Fault, *, attempts: Needed = "telling"
 ) -> tuple[History, BlastRadius]:
     """What a fault reached, by an event index where there is one, with a history as ``fresh_radius`` says. Read-only."""
     from lineage.blast import blast
@@ -49,7 +52,7 @@ def reached(
     fix = fix_of(folder) if folder is not None else None
     query = None if fault.columns else ask_index(context, folder)
     if query is not None and attempts != "all":
-        history, radius = query.blast(fault, fix)
+        history, radius = query.blast(fault, fix, narrow=attempts == "telling")
         return (replace(history, attempts=query.makers()) if attempts == "making" else history), radius
     history = query.whole() if query is not None else read_history(context, folder, columns=bool(fault.columns))
     return history, blast(history, fault, fix)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -83,10 +83,15 @@ class Seeds:
 
 def find_job(history: History, name: str) -> JobId:
     """The one job that a name, unique suffix or glob means. Raises FaultError, AmbiguousJob."""
-    jobs = history.jobs
+    return job_among(history.jobs, name)
+
+
+def job_among(jobs: Iterable[JobId], name: str) -> JobId:
+    """As ``find_job``, among the jobs of a whole history."""
     by_text = {str(job): job for job in jobs}
     if name in by_text:
         return by_text[name]
+    by_text = dict(sorted(by_text.items(), key=lambda one: one[1]))
     if set("*?[") & set(name):
         found = [text for text in by_text if fnmatchcase(text, name)]
     else:
@@ -97,7 +102,7 @@ def find_job(history: History, name: str) -> JobId:
     if found:
         raise AmbiguousJob(name, tuple(sorted(found)))
     near = difflib.get_close_matches(name, by_text, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"the lineage names {len(jobs)} jobs; give NAMESPACE/NAME"
+    hint = f"did you mean {' or '.join(near)}?" if near else f"the lineage names {len(by_text)} jobs; give NAMESPACE/NAME"
     raise FaultError(f"no job matches {name!r}", hint)
 
 
@@ -106,7 +111,7 @@ def parse_cell(history: History, text: str) -> Cell:
     name, at, part = text.rpartition("@")
     if not at or not name:
         raise FaultError(f"not a cell: {text!r}", "write DATASET@PARTITION, or DATASET@* for all of it")
-    wanted = history.identities.find(_trimmed(split_url(name)))
+    wanted = history.identities.find(named_dataset(name))
     if wanted not in history.datasets:
         ends = [one for one in history.datasets if str(one) == name or str(one).endswith(("/" + name, "." + name))]
         if len(ends) > 1:
@@ -125,7 +130,9 @@ def parse_cell(history: History, text: str) -> Cell:
         raise FaultError(f"not a cell: {text!r}: {error.message}", error.hint) from None
 
 
-def _trimmed(dataset: DatasetId) -> DatasetId:
+def named_dataset(name: str) -> DatasetId:
+    """The dataset meant by ``NAMESPACE/NAME``, less a partition at its end."""
+    dataset = split_url(name)
     return DatasetId(dataset.namespace, split_name(dataset.name)[0])
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _RANK = {"OTHER": 0, "START": 1, "RUNNING": 2, "COMPLETE": 3, "ABORT": 4, "FAIL": 5}
 _LAGGING = frozenset({"materialized_view", "dynamic_table"})
-_VIEWS = _LAGGING | {"view"}
+VIEWS = _LAGGING | {"view"}
 """What shows the data beneath it; the lagging ones as of some refresh of their own."""
 
 _TERMINAL: dict[str, State] = {"COMPLETE": "COMPLETE", "ABORT": "ABORT", "FAIL": "FAIL"}
@@ -149,7 +149,7 @@ class Gathering:
             self.exposed.add(dataset)
         if reference.materialized is not None:
             self.tables.add(dataset)
-            if reference.materialized in _VIEWS:
+            if reference.materialized in VIEWS:
                 self.views.add(dataset)
             if reference.materialized in _LAGGING:
                 self.lagging.add(dataset)

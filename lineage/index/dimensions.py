@@ -12,6 +12,9 @@ from lineage.index import partition_text
 from lineage.index.batch import Batch, Dated, Head, Slot
 from lineage.partitions import parse_partition
 
+NOTHING = DatasetRef(DatasetId("", ""))
+"""Stands for references that a question is not about."""
+
 DatedKeys = tuple[str, ...]
 Dates = tuple[tuple[int, DatedKeys, bool], ...]
 
@@ -66,6 +69,10 @@ class Dimensions:
             found = self._datasets[dataset] = len(self.datasets)
             self.datasets.append(dataset)
         return found
+
+    def number(self, dataset: DatasetId) -> int | None:
+        """The number of a dataset by that very name; None where there is none."""
+        return self._datasets.get(dataset)
 
     def ref(self, reference: DatasetRef) -> int:
         found = self._refs.get(reference)

@@ -35,13 +35,16 @@ from lineage.datasets import DatasetId, JobId
 from lineage.declarations import Declarations
 from lineage.effects import Effect, as_attempts
 from lineage.errors import FaultError
-from lineage.fault import Fault, Fix, choose, clock_range, find_job, nominal_ranges, parse_cell
+from lineage.fault import Fault, Fix, choose, clock_range, find_job, job_among, named_dataset, nominal_ranges, parse_cell
 from lineage.graph import Tagged
 from lineage.history import History, in_order
+from lineage.index.dimensions import Dimensions
 from lineage.index.manifest import Part, as_skipped
+from lineage.index.narrowing import narrowed
 from lineage.index.reach import Reach
 from lineage.index.reader import Index
 from lineage.index.rows import Row
+from lineage.index.schema import jobs_in
 from lineage.index.told import Teller
 from lineage.partitions import BARE, Partition, overlap
 from lineage.timestamps import AFTER, BEFORE, SECOND
@@ -73,10 +76,16 @@ class Query:
     declarations: Declarations
     effects: tuple[Effect, ...] = ()
     ended: Mapping[str, int] = field(default_factory=dict)
+    narrow: Dimensions | None = None
+    """What the question is about, where that is less than everything."""
+
+    @cached_property
+    def known(self) -> Dimensions:
+        return self.index.dimensions if self.narrow is None else self.narrow
 
     @cached_property
     def teller(self) -> Teller:
-        return Teller(self.index.dimensions, self.declarations, self.ended, self.latest)
+        return Teller(self.known, self.declarations, self.ended, self.latest)
 
     @cached_property
     def latest(self) -> int:
@@ -147,12 +156,12 @@ class Query:
 
     def past(self, jobs: Collection[JobId]) -> Past:
         """The last attempts of some jobs, as ``lineage.cadence`` takes them from all."""
-        numbers = {self.index.dimensions.job(job): job for job in jobs}
+        numbers = {self.known.job(job): job for job in jobs}
         begun = {numbers[number]: found for number, found in self.index.recent(numbers).items()}
         parts = self.index.manifest.parts()
         ends = [end for one in self.effects for end in (one.start, one.end)]
         if self.ended:
-            ends += [one.end for one in self.teller.attempts(self.index.rows_of_runs(self.ended.keys()), widen=True)]
+            ends += [self.teller.bounds(row)[1] for row in self.index.rows_of_runs(self.ended.keys())]
         nominal = [part.last_nominal for _, part in parts if part.last_nominal is not None]
         known = [moment for moment in (self.latest, *ends) if BEFORE < moment < AFTER]
         return Past(begun, max(known, default=0), max(nominal, default=0))
@@ -181,19 +190,51 @@ class Query:
 
     # --- asking --------------------------------------------------------------------------------------------------------------
 
-    def blast(self, fault: Fault, fix: Fix | None = None) -> tuple[History, BlastRadius]:
-        """What the fault reached, with the attempts that decide it. Raises FaultError as the whole history would."""
-        if not self.teller.unsure and not fault.columns:
-            try:
-                if (starts := self._starts(fault)) is not None:
-                    return self._blast(fault, fix, starts)
-            except FaultError:
-                if fault.cells:
-                    raise
-                if fault.job:
-                    self._refuse(fault, fix)
+    def blast(self, fault: Fault, fix: Fix | None = None, *, narrow: bool = False) -> tuple[History, BlastRadius]:
+        """What the fault reached, with the attempts that decide it. Raises FaultError as the whole history would.
+
+        ``narrow``: the history need not name jobs and datasets that the fault cannot reach.
+        """
+        if not fault.columns:
+            chosen = self._named(fault)
+            asked = self._about(chosen) if narrow else None
+            if (found := (asked or self).decided(chosen, fix)) is not None:
+                history, radius = found
+                return history, replace(radius, fault={**radius.fault, **fault.to_json()})
         whole = self.whole()
         return whole, blast(whole, fault, fix)
+
+    def decided(self, fault: Fault, fix: Fix | None) -> tuple[History, BlastRadius] | None:
+        """What the fault reached, by the attempts that decide it; None where only the whole history tells."""
+        if self.teller.unsure:
+            return None
+        try:
+            starts = self._starts(fault)
+            return None if starts is None else self._blast(fault, fix, starts)
+        except FaultError:
+            if fault.cells:
+                raise
+            if fault.job:
+                self._refuse(fault, fix)
+        return None
+
+    def _named(self, fault: Fault) -> Fault:
+        """The fault with its job's whole name. Raises FaultError, AmbiguousJob."""
+        if not fault.job or fault.cells:
+            return fault
+        return replace(fault, job=str(job_among(jobs_in(self.index.dimension_tables), fault.job)))
+
+    def _about(self, fault: Fault) -> Query | None:
+        """The same knowing only what the fault can be about; None where that is all, or cannot be told by names."""
+        datasets = {one.cell.dataset for one in self.effects}
+        datasets |= {named_dataset(text.rpartition("@")[0]) for text in fault.cells}
+        jobs = {row.job for row in self.index.rows_of_runs(fault.runs)} if fault.runs else set()
+        if fault.job:
+            jobs |= {number for number, job in enumerate(jobs_in(self.index.dimension_tables)) if str(job) == fault.job}
+        if not jobs and not (datasets and fault.cells):
+            return None
+        found = narrowed(self.index.dimension_tables, jobs, datasets)
+        return None if found is None else replace(self, narrow=found)
 
     def _refuse(self, fault: Fault, fix: Fix | None) -> None:
         """Say why a fault of a job chooses nothing, and what there is of that job instead."""
@@ -264,7 +305,7 @@ class Query:
             for job, start in zip(early["job"].to_pylist(), early["start"].to_pylist(), strict=True):
                 if start >= since - _DAYS_BACK * _DAY:
                     begun[job] = min(start, begun.get(job, start))
-        known, find = self.index.dimensions.jobs, self.teller.gathering.identities.find
+        known, find = self.known.jobs, self.teller.gathering.identities.find
         for number, start in begun.items():
             for job in self.reach.touching(map(find, self.teller.gathering.writes.get(known[number], ()))):
                 wanted[job] = min(max(start - self.declarations.skew, BEFORE), wanted.get(job, AFTER))
@@ -321,7 +362,7 @@ class Query:
         return min((history.attempts[index].start for index in chosen), default=AFTER)
 
     def _numbers(self, jobs: Iterable[JobId]) -> set[int]:
-        return {self.index.dimensions.job(job) for job in jobs}
+        return {self.known.job(job) for job in jobs}
 
     # --- the fault -----------------------------------------------------------------------------------------------------------
 

@@ -43,8 +43,12 @@ class Index:
         return cls(files, manifest)
 
     @cached_property
+    def dimension_tables(self) -> dict[str, pa.Table]:
+        return {name: self.table(self.manifest.tables[name]) for name in TABLES}
+
+    @cached_property
     def dimensions(self) -> Dimensions:
-        return dimensions({name: self.table(self.manifest.tables[name]) for name in TABLES})
+        return dimensions(self.dimension_tables)
 
     def table(self, name: str) -> pa.Table:
         """A whole file."""

@@ -237,31 +237,42 @@ def tables(known: Dimensions) -> dict[str, pa.Table]:
 
 def dimensions(found: dict[str, pa.Table]) -> Dimensions:
     """The dimensions that the tables hold."""
-    columns = {name: {column: table[column].to_pylist() for column in table.column_names} for name, table in found.items()}
-    known = Dimensions()
-    datasets = columns["datasets"]
-    for namespace, name, versioned in zip(datasets["namespace"], datasets["name"], datasets["versioned"], strict=True):
-        known.dataset(DatasetId(namespace, name))
-        if versioned:
-            known.versioned.add(DatasetId(namespace, name))
-    for namespace, name in zip(columns["jobs"]["namespace"], columns["jobs"]["name"], strict=True):
-        known.job(JobId(namespace, name))
-    for dataset, told in zip(columns["references"]["dataset"], columns["references"]["told"], strict=True):
-        known.ref(_reference(known.datasets[dataset], told))
-    kinds = {name: number for number, name in enumerate(KINDS)}
-    heads = columns["heads"]
-    for kind, job, inputs, outputs, owners, flags in zip(
-        heads["type"], heads["job"], heads["inputs"], heads["outputs"], heads["owners"], heads["flags"], strict=True
-    ):
-        by = None if job is None else known.jobs[job]
-        known.head(Head(kinds[kind], by, tuple(inputs), tuple(outputs), tuple(owners), flags))
-    for shape, attempts in zip(columns["shapes"]["heads"], columns["shapes"]["attempts"], strict=True):
+    known = named(found)
+    datasets, references, shapes, dates = (found[name] for name in ("datasets", "references", "shapes", "dates"))
+    known.versioned.update(one for one, so in zip(known.datasets, datasets["versioned"].to_pylist(), strict=True) if so)
+    for dataset, told in zip(references["dataset"].to_pylist(), references["told"].to_pylist(), strict=True):
+        known.ref(reference_of(known.datasets[dataset], told))
+    for head in heads_in(found["heads"], known):
+        known.head(head)
+    for shape, attempts in zip(shapes["heads"].to_pylist(), shapes["attempts"].to_pylist(), strict=True):
         known.attempts[known.shape(tuple(shape))] = attempts
-    known.dated.update(
-        (known.datasets[dataset], key, sure)
-        for dataset, key, sure in zip(columns["dates"]["dataset"], columns["dates"]["key"], columns["dates"]["sure"], strict=True)
-    )
+    columns = (dates[name].to_pylist() for name in ("dataset", "key", "sure"))
+    known.dated.update((known.datasets[dataset], key, sure) for dataset, key, sure in zip(*columns, strict=True))
     return known
+
+
+def named(found: dict[str, pa.Table]) -> Dimensions:
+    """The jobs and datasets alone."""
+    known = Dimensions()
+    for one in map(DatasetId, *(found["datasets"][name].to_pylist() for name in ("namespace", "name"))):
+        known.dataset(one)
+    for job in jobs_in(found):
+        known.job(job)
+    return known
+
+
+def jobs_in(found: dict[str, pa.Table]) -> Iterator[JobId]:
+    """The jobs by their numbers."""
+    return map(JobId, *(found["jobs"][name].to_pylist() for name in ("namespace", "name")))
+
+
+def heads_in(table: pa.Table, known: Dimensions) -> Iterator[Head]:
+    """The heads of rows of their table."""
+    kinds = {name: number for number, name in enumerate(KINDS)}
+    columns = (table[name].to_pylist() for name in ("type", "job", "inputs", "outputs", "owners", "flags"))
+    for kind, job, inputs, outputs, owners, flags in zip(*columns, strict=True):
+        by = None if job is None else known.jobs[job]
+        yield Head(kinds[kind], by, tuple(inputs), tuple(outputs), tuple(owners), flags)
 
 
 def _named(known: Dimensions, of: list[int], shape: tuple[int, ...], direction: int) -> list[int]:
@@ -282,7 +293,8 @@ def _told(reference: DatasetRef) -> str | None:
     return orjson.dumps(said, default=list).decode() if said else None  # a dataset is a tuple of its own kind
 
 
-def _reference(dataset: DatasetId, told: str | None) -> DatasetRef:
+def reference_of(dataset: DatasetId, told: str | None) -> DatasetRef:
+    """A reference by its dataset and what it says beyond that."""
     if told is None:
         return DatasetRef(dataset)
     said: dict[str, Any] = orjson.loads(told)

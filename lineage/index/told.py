@@ -14,8 +14,8 @@ from lineage.declarations import Declarations
 from lineage.events import FULL_REFRESH, DatasetRef
 from lineage.history import Gathering
 from lineage.index.batch import references
-from lineage.index.dimensions import Dimensions
-from lineage.index.rows import Row, bounds, slots_of, times_of
+from lineage.index.dimensions import NOTHING, Dimensions
+from lineage.index.rows import Row, bounds, slots_of
 from lineage.layouts import Layout
 from lineage.timestamps import BEFORE
 from lineage.widening import widened
@@ -70,7 +70,8 @@ class Teller:
         found = Gathering(self.declarations)
         refs = self.known.refs
         for reference in refs:
-            found.learn(reference)
+            if reference is not NOTHING:
+                found.learn(reference)
         edges: dict[JobId, tuple[set[int], set[int]]] = defaultdict(lambda: (set(), set()))
         for head in self.known.heads:
             if head.job is not None:
@@ -95,8 +96,7 @@ class Teller:
         """The shapes that attempts of each job have now."""
         found: dict[JobId, list[tuple[int, ...]]] = defaultdict(list)
         for shape, attempts in zip(self.known.shapes, self.known.attempts, strict=True):
-            job = self.known.heads[shape[0]].job
-            if attempts and job is not None:
+            if attempts and (job := self.known.heads[shape[0]].job) is not None:
                 found[job].append(shape)
         return found
 
@@ -170,8 +170,8 @@ class Teller:
     def bounds(self, row: Row) -> tuple[int, int]:
         """Start and end, with what is known or declared of runs that never told theirs."""
         if row.end is None:
-            last = times_of(row, len(self.known.shapes[row.shape]))[-1]
-            return BEFORE if row.start is None else row.start, self.ending(row.run, last)
+            start = BEFORE if row.start is None else row.start
+            return start, self.ending(row.run, row.times[-1] if row.times else start)
         return bounds(row)
 
     def ending(self, run: str, last: int) -> int:

@@ -41,8 +41,9 @@ def effect(of: Cell, kind: Any, start: str, end: str, **more: Any) -> Effect:
 def both(events: list[JSON], declared: Declarations = Declarations(), effects: tuple[Effect, ...] = ()) -> dict[str, Any]:  # noqa: B008
     """The radius by the index, cell by cell that of the events."""
     whole = blast(build(map(event, events), declared, effects=effects), FAULT)
-    found = Query(index(*events), declared, effects).blast(FAULT)[1]
-    assert found.to_json() == whole.to_json()
+    query = Query(index(*events), declared, effects)
+    found = query.blast(FAULT)[1]
+    assert found.to_json() == query.blast(FAULT, narrow=True)[1].to_json() == whole.to_json()
     assert list(found.cells) == list(whole.cells)
     return found.to_json()
 

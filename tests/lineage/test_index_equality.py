@@ -144,10 +144,10 @@ def effects(history: History, random: Random) -> tuple[Effect, ...]:
     return tuple(made)
 
 
-def asked(query: Query | None, history: History, fault: Fault, fix: Fix | None) -> Any:
+def asked(query: Query | None, history: History, fault: Fault, fix: Fix | None, *, narrow: bool = False) -> Any:
     """The answer, or what was said instead of one."""
     try:
-        known, radius = (history, blast(history, fault, fix)) if query is None else query.blast(fault, fix)
+        known, radius = (history, blast(history, fault, fix)) if query is None else query.blast(fault, fix, narrow=narrow)
         reached = list(radius.attempts), list(radius.cells)
         return radius.to_json(), [one.to_json() for one in next_readers(known, radius, NOW)], reached
     except LineageError as error:
@@ -177,7 +177,9 @@ def agree(raw: list[Any], rules: Declarations, seed: int, questions: list[Fault]
     for fault in questions if questions is not None else faults(whole, random):
         fix = random.choice((None, None, Fix("v2"), Fix(None, random.choice(whole.attempts).start)))
         query = Query(index, declared, told, ended)
-        assert asked(query, whole, fault, fix) == asked(None, whole, fault, fix), f"seed {seed}: {fault} {fix}"
+        expected = asked(None, whole, fault, fix)
+        for narrow in (False, True):
+            assert asked(query, whole, fault, fix, narrow=narrow) == expected, f"seed {seed}: {fault} {fix} {narrow=}"
 
 
 @pytest.mark.parametrize("seed", range(COMPANIES))

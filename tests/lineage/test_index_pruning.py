@@ -38,8 +38,9 @@ def index(*events: JSON) -> Index:
 
 def both(events: list[JSON], fault: Fault, declared: Declarations = DECLARED) -> dict[str, Any]:
     """The radius by the index, which is that of the events."""
-    found = Query(index(*events), declared).blast(fault)[1].to_json()
-    assert found == blast(build(map(event, events), declared), fault).to_json()
+    query = Query(index(*events), declared)
+    found = query.blast(fault)[1].to_json()
+    assert found == query.blast(fault, narrow=True)[1].to_json() == blast(build(map(event, events), declared), fault).to_json()
     return found
 
 
