@@ -68,10 +68,11 @@ def open_index(context: Context, sources: Sequence[str], remote: StampedRemote) 
     smaller and look whole.
     """
     from lineage.index.reader import Index
-    from lineage.index.update import can_index, update
 
     if (place := named_index(sources)) is not None:
         return Index.open(index_at(context, place))
+    from lineage.index.update import can_index, update
+
     if not can_index(sources):
         return None
     files = home_index(context, sources)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from incident.context import Context
 from incident.errors import InputNeeded
-from incident.home import IncidentFolder
 from incident.sources import ask_index, read_history
 from lineage.blast_radius import BlastRadius
 from lineage.datasets import DatasetId
 from lineage.fault import Fault, Fix
 from lineage.history import History
 from lineage.timestamps import parse
+
+if TYPE_CHECKING:
+    from incident.home import IncidentFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,13 @@ def reached(
     context: Context, folder: IncidentFolder | None, fault: Fault, *, attempts: Needed = "telling"
 ) -> tuple[History, BlastRadius]:
     """What a fault reached, by an event index where there is one, with a history as ``fresh_radius`` says. Read-only."""
-    from lineage.blast import blast
-
     fix = fix_of(folder) if folder is not None else None
     query = None if fault.columns else ask_index(context, folder)
     if query is not None and attempts != "all":
         history, radius = query.blast(fault, fix, narrow=attempts == "telling")
         return (replace(history, attempts=query.makers()) if attempts == "making" else history), radius
+    from lineage.blast import blast
+
     history = query.whole() if query is not None else read_history(context, folder, columns=bool(fault.columns))
     return history, blast(history, fault, fix)
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from incident.context import Context
-from incident.home import IncidentFolder
 from lineage.datasets import split_url
 from lineage.errors import SourceUnreadable
 
 if TYPE_CHECKING:
+    from incident.home import IncidentFolder
     from lineage.declarations import Declarations
     from lineage.effects import Effect
     from lineage.events import Event

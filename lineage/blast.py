@@ -6,13 +6,10 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lineage.attempts import Cell, How, Mode
 from lineage.blast_radius import BlastRadius, Exposure, Hop, Reached, ReachedAttempt, ReachedCell
-from lineage.column_flow import ColumnFlow
-from lineage.column_taint import narrow, spread_by_columns
-from lineage.columns import ALL, NONE, ColumnLineage, Columns, fold, united
 from lineage.datasets import DatasetId, JobId
 from lineage.doubts import unknown, why_cell_suspect, why_suspect
 from lineage.fault import Fault, Fix, Seeds, choose
@@ -23,6 +20,10 @@ from lineage.partitions import same
 from lineage.sweep import Sweep
 from lineage.taint import Cause, Taint, WriteAt, spread
 from lineage.timestamps import AFTER
+
+if TYPE_CHECKING:  # few faults are narrowed to columns
+    from lineage.column_flow import ColumnFlow
+    from lineage.columns import Columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,10 @@ def judge(history: History, fault: Fault, fix: Fix | None = None) -> Judged:
     sweep = Sweep(history)
     flow = None
     if fault.columns:
+        from lineage.column_flow import ColumnFlow
+        from lineage.column_taint import narrow, spread_by_columns
+        from lineage.columns import ColumnLineage
+
         flow = ColumnFlow(history.columns or ColumnLineage(), history.attempts, history.identities.find)
         seeds, starts = narrow(sweep, seeds, fault.columns, flow)
         taint = spread_by_columns(sweep, seeds, starts, flow)
@@ -96,6 +101,8 @@ def static(graph: DependencyGraph, seeds: Seeds, jobs: set[JobId]) -> int:
 
 def _uses(history: History, flow: ColumnFlow, job: JobId, dataset: DatasetId, cells: tuple[ReachedCell, ...]) -> bool:
     """Whether a job, as it last ran, takes the dirty columns of a dataset anywhere."""
+    from lineage.columns import ALL, NONE, fold, united
+
     columns: Columns = NONE
     for one in cells:
         if one.cell.dataset == dataset and one.state != "CLEANED":

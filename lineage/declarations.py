@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
-from typing import Any, Literal
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any, Literal
 
 from lineage.datasets import DatasetId, JobId
 from lineage.layouts import Layout
 from lineage.timestamps import AFTER
 from lineage.windows import Window
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 _UTC = frozenset({"UTC", "Etc/UTC"})
 

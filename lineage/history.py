@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from lineage.attempts import Attempt, State
 from lineage.cells import Cells
-from lineage.columns import ColumnLineage
 from lineage.datasets import DatasetId, Identities, JobId
 from lineage.declarations import DatasetRule, Declarations
 from lineage.effects import Effect, as_attempts
@@ -22,6 +21,7 @@ from lineage.widening import missing_lineage, one_spelling, through_views
 
 if TYPE_CHECKING:
     from lineage.cadence import Past
+    from lineage.columns import ColumnLineage
 
 _RANK = {"OTHER": 0, "START": 1, "RUNNING": 2, "COMPLETE": 3, "ABORT": 4, "FAIL": 5}
 _LAGGING = frozenset({"materialized_view", "dynamic_table"})

@@ -6,11 +6,14 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING
 
 from lineage.errors import PartitionError
 from lineage.partitions import BARE, Partition, Value, from_path, partition
 from lineage.periods import Grain, Period, floor
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 _FINEST = (
     ("%H", Grain.HOUR),

@@ -7,9 +7,12 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING
 
 from lineage.errors import PartitionError
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 
 class Grain(enum.Enum):

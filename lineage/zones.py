@@ -9,12 +9,15 @@ from __future__ import annotations
 import difflib
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from typing import TYPE_CHECKING, TypeAlias
 
 from lineage.errors import PartitionError
 from lineage.periods import Grain, Period, floor, shift
 
-Zone = ZoneInfo | None
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
+Zone: TypeAlias = "ZoneInfo | None"
 """None is UTC."""
 
 _STEP = timedelta.resolution
@@ -22,6 +25,8 @@ _STEP = timedelta.resolution
 
 def zone(name: str) -> ZoneInfo:
     """The time zone of an IANA name. Raises PartitionError."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones  # asks how Python was built, which takes its time
+
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

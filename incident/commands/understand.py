@@ -69,9 +69,6 @@ def blast(context: Context, fault: FaultOptions, why: str | None = None, *, draf
 
     ``every``: show every dataset, however many there are.
     """
-    from incident.explanation import explained, explanation_json, explanation_text
-    from lineage import blast as engine
-    from lineage.audience import audience
     from lineage.cadence import next_readers
 
     chosen = _fault(fault)
@@ -83,11 +80,17 @@ def blast(context: Context, fault: FaultOptions, why: str | None = None, *, draf
     if told is None:
         history, radius = reached(context, folder, chosen)
     else:
+        from lineage import blast as engine
+
         history, radius = told.history, engine.blast(told.history, chosen, fix)
     fresh = Fresh(radius, history) if folder is None else keep(folder, history, radius)
     readers = next_readers(history, fresh.radius, context.now())
     scripted = context.json or context.events
-    teams = audience(fresh.radius, readers, folder.title if folder else "") if scripted or drafts else ()
+    teams: tuple[Team, ...] = ()
+    if scripted or drafts:
+        from lineage.audience import audience
+
+        teams = audience(fresh.radius, readers, folder.title if folder else "")
     data: dict[str, Any] = {}
     if scripted:  # nobody else sees it, and of a large radius it is most of the work
         data = {
@@ -99,6 +102,7 @@ def blast(context: Context, fault: FaultOptions, why: str | None = None, *, draf
         }
     reasons = None
     if told is not None and why:
+        from incident.explanation import explained, explanation_json
 
         def suppose(other: Declarations) -> tuple[History, BlastRadius]:
             again = told.again(other)
@@ -109,6 +113,8 @@ def blast(context: Context, fault: FaultOptions, why: str | None = None, *, draf
 
     def screen() -> RenderableType:
         if reasons is not None:
+            from incident.explanation import explanation_text
+
             return explanation_text(reasons)
         return _drafts(teams) if drafts else _screen(fresh, readers, every=every)
 

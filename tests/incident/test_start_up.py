@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from incident.cli.app import commands
 from incident.home import Home
+from tests.lineage.openlineage import ran
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("boto3", "botocore", "pyarrow", "networkx", "numpy", "duckdb", "pandas", "msgspec", "deltalake", "pyiceberg", "yaml")
@@ -25,11 +27,30 @@ sys.exit(code)
 """
 
 
+UNASKED = (
+    *("incident.home", "incident.timeline", "incident.explanation", "incident.effects", "incident.journal", "incident.storage"),
+    *(
+        "lineage.audience",
+        "lineage.columns",
+        "lineage.column_taint",
+        "lineage.explain",
+        "lineage.remedies",
+        "lineage.suggest",
+        "lineage.triage",
+        "lineage.suggest_toml",
+    ),
+    *("lineage.index.update", "lineage.index.ingest", "lineage.sources.openlineage", "lineage.decoding"),
+    *("runbooks", "boto3", "duckdb", "msgspec", "pydantic", "rfc8785", "zoneinfo", "zstandard"),
+)
+"""What a question to an event index about a fault, outside of an incident, has no use for."""
+
+
 def loaded(*arguments: str) -> set[str]:
-    """The modules that a command loads beyond those of typer and rich's console, by their first names."""
+    """The modules that a command loads beyond those of typer and rich's console, and the packages they are in."""
     ran = subprocess.run([sys.executable, "-c", SCRIPT, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    return {one.partition(".")[0] for one in ran.stderr.splitlines()[-1].split(",")}
+    names = ran.stderr.splitlines()[-1].split(",")
+    return {*names, *(one.partition(".")[0] for one in names)}
 
 
 @pytest.fixture
@@ -51,6 +72,26 @@ def test_help_and_version_load_no_heavy_library(command: list[str]) -> None:
 )
 def test_where_an_incident_stands_is_told_without_heavy_libraries(home: Path, command: list[str]) -> None:
     assert loaded("--home", str(home), *command).isdisjoint({*HEAVY, "pydantic"})
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    """An event index of one job that reads and one that reads what it writes."""
+    runs = [
+        ran(f"{date}T{hour}:00:00Z", f"{date}T{hour}:10:00Z", f"{job}-{date}", job, reads=[read], writes=[job], nominal=date)
+        for date in ("2026-11-01", "2026-11-02", "2026-11-03")
+        for hour, job, read in (("01", "clean", "raw"), ("02", "mart", "clean"))
+    ]
+    (tmp_path / "events.ndjson").write_text("".join(json.dumps(one) + "\n" for told in runs for one in told))
+    place = tmp_path / "index"
+    loaded("lineage", "ingest", "--lineage", str(tmp_path / "events.ndjson"), "--to", str(place))
+    return place
+
+
+def test_what_a_fault_reached_is_told_by_an_index_without_what_only_other_questions_need(index: Path) -> None:
+    found = loaded("blast", "--job", "test/clean", "--since", "2026-11-02", "--lineage", f"index:{index}")
+    assert "lineage.index.query" in found
+    assert found.isdisjoint(UNASKED)
 
 
 def test_bytes_that_are_no_text_are_refused_in_words(home: Path) -> None:
