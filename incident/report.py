@@ -42,4 +42,6 @@ class Report:
 
 def printable(text: str) -> str:
     """Text from outside for a screen: control characters, which could steer the terminal, become visible."""
+    if text.isprintable():  # nearly all is, and looking at each character is no haste
+        return text
     return "".join(char if char in "\n\t" or char.isprintable() else repr(char)[1:-1] for char in text)

@@ -89,16 +89,23 @@ def floor(moment: datetime, grain: Grain, zone: ZoneInfo | None = None) -> Perio
             return Period(day.replace(month=1, day=1), grain)
 
 
+_LENGTHS = {Grain.HOUR: timedelta(hours=1), Grain.DAY: timedelta(days=1), Grain.WEEK: timedelta(weeks=1)}
+
+
+def follows(period: Period, before: Period) -> bool:
+    """Whether a period is the next one of its grain after another; instants have no next."""
+    if period.grain is not before.grain or period.grain is Grain.INSTANT:
+        return False
+    length = _LENGTHS.get(period.grain)  # spares the making of a period for each of many
+    return period.start - before.start == length if length is not None else period == shift(before, 1)
+
+
 def shift(period: Period, count: int) -> Period:
     """The period ``count`` grains later (earlier when negative)."""
     start = period.start
     match period.grain:
-        case Grain.HOUR:
-            return Period(start + timedelta(hours=count), period.grain)
-        case Grain.DAY:
-            return Period(start + timedelta(days=count), period.grain)
-        case Grain.WEEK:
-            return Period(start + timedelta(weeks=count), period.grain)
+        case Grain.HOUR | Grain.DAY | Grain.WEEK:
+            return Period(start + count * _LENGTHS[period.grain], period.grain)
         case Grain.MONTH:
             year, month = divmod(start.year * 12 + start.month - 1 + count, 12)
             return Period(start.replace(year=year, month=month + 1), period.grain)
