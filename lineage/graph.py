@@ -1,8 +1,12 @@
-"""The dependency graph between jobs and datasets, as job-level lineage sees it. The only module that imports networkx."""
+"""The dependency graph between jobs and datasets, as job-level lineage sees it.
+
+Dictionaries, because a walk over them is a few lines, and every question would wait some 70 ms for networkx to be loaded.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 
 from lineage.datasets import DatasetId, JobId
 from lineage.history import History
@@ -16,7 +20,6 @@ class DependencyGraph:
     """Directed: dataset → job that reads it, job → dataset it writes. Nodes are tagged, as a job and a dataset may share a name."""
 
     def __init__(self, history: History) -> None:
-        # Dictionaries, because a walk over them is a few lines, and every plan would wait for networkx to be loaded.
         self._after: dict[Tagged, set[Tagged]] = {}
         self._before: dict[Tagged, set[Tagged]] = {}
         for job, datasets in history.job_reads.items():
@@ -33,12 +36,7 @@ class DependencyGraph:
     def downstream_datasets(self, jobs: Iterable[JobId] = (), datasets: Iterable[DatasetId] = ()) -> frozenset[DatasetId]:
         """Every dataset that can be reached from these, the given datasets included: what static lineage would say."""
         starts: list[Tagged] = [*(("job", job) for job in jobs), *(("dataset", dataset) for dataset in datasets)]
-        found, left = set(starts), starts
-        while left:
-            new = self._after.get(left.pop(), set()) - found
-            found |= new
-            left += new
-        return frozenset(DatasetId(*node) for kind, node in found if kind == "dataset")
+        return frozenset(DatasetId(*node) for kind, node in _walked(self._after, starts) if kind == "dataset")
 
     def readers(self, dataset: DatasetId) -> tuple[JobId, ...]:
         """The jobs that read a dataset, sorted."""
@@ -55,13 +53,17 @@ class DependencyGraph:
 
 def reachable(edges: Iterable[tuple[Tagged, Tagged]], starts: Iterable[Tagged]) -> frozenset[Tagged]:
     """What can be reached along the edges, the starts included."""
-    import networkx as nx
+    after: defaultdict[Tagged, set[Tagged]] = defaultdict(set)
+    for one, other in edges:
+        after[one].add(other)
+    return frozenset(_walked(after, starts))
 
-    graph: nx.DiGraph[Tagged] = nx.DiGraph(list(edges))
-    found: set[Tagged] = set()
-    for start in starts:
-        if start not in found:
-            found.add(start)
-            if start in graph:
-                found |= nx.descendants(graph, start)
-    return frozenset(found)
+
+def _walked(after: Mapping[Tagged, set[Tagged]], starts: Iterable[Tagged]) -> set[Tagged]:
+    found = set(starts)
+    left = list(found)
+    while left:
+        new = after.get(left.pop(), set()) - found
+        found |= new
+        left += new
+    return found
