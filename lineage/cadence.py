@@ -19,7 +19,6 @@ from statistics import median
 from lineage.attempts import Attempt
 from lineage.blast_radius import BlastRadius
 from lineage.datasets import DatasetId, JobId
-from lineage.graph import DependencyGraph
 from lineage.history import History
 from lineage.timestamps import AFTER, BEFORE, SECOND, render, to_datetime
 
@@ -110,6 +109,8 @@ def past(history: History, jobs: Collection[JobId]) -> Past:
 
 def next_readers(history: History, radius: BlastRadius, now: int) -> tuple[NextReader, ...]:
     """Every job that reads a dataset with cells that are TAINTED or SUSPECT: not reached yet first, then by when they run next."""
+    from lineage.graph import DependencyGraph  # and networkx, which whoever only counts on cadences does without
+
     reads: dict[JobId, set[DatasetId]] = defaultdict(set)
     graph = DependencyGraph(history)
     for dataset in radius.overview.dirty:

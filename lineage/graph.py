@@ -1,12 +1,8 @@
-"""The dependency graph between jobs and datasets, as job-level lineage sees it.
-
-Dictionaries, because a walk over them is a few lines, and every question would wait some 70 ms for networkx to be loaded.
-"""
+"""The dependency graph between jobs and datasets, as job-level lineage sees it. The only module that imports networkx."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from lineage.datasets import DatasetId, JobId
 from lineage.history import History
@@ -20,6 +16,7 @@ class DependencyGraph:
     """Directed: dataset → job that reads it, job → dataset it writes. Nodes are tagged, as a job and a dataset may share a name."""
 
     def __init__(self, history: History) -> None:
+        # Dictionaries, because a walk over them is a few lines, and every plan would wait for networkx to be loaded.
         self._after: dict[Tagged, set[Tagged]] = {}
         self._before: dict[Tagged, set[Tagged]] = {}
         for job, datasets in history.job_reads.items():
@@ -36,7 +33,12 @@ class DependencyGraph:
     def downstream_datasets(self, jobs: Iterable[JobId] = (), datasets: Iterable[DatasetId] = ()) -> frozenset[DatasetId]:
         """Every dataset that can be reached from these, the given datasets included: what static lineage would say."""
         starts: list[Tagged] = [*(("job", job) for job in jobs), *(("dataset", dataset) for dataset in datasets)]
-        return frozenset(DatasetId(*node) for kind, node in _walked(self._after, starts) if kind == "dataset")
+        found, left = set(starts), starts
+        while left:
+            new = self._after.get(left.pop(), set()) - found
+            found |= new
+            left += new
+        return frozenset(DatasetId(*node) for kind, node in found if kind == "dataset")
 
     def readers(self, dataset: DatasetId) -> tuple[JobId, ...]:
         """The jobs that read a dataset, sorted."""
@@ -53,17 +55,13 @@ class DependencyGraph:
 
 def reachable(edges: Iterable[tuple[Tagged, Tagged]], starts: Iterable[Tagged]) -> frozenset[Tagged]:
     """What can be reached along the edges, the starts included."""
-    after: defaultdict[Tagged, set[Tagged]] = defaultdict(set)
-    for one, other in edges:
-        after[one].add(other)
-    return frozenset(_walked(after, starts))
+    import networkx as nx
 
-
-def _walked(after: Mapping[Tagged, set[Tagged]], starts: Iterable[Tagged]) -> set[Tagged]:
-    found = set(starts)
-    left = list(found)
-    while left:
-        new = after.get(left.pop(), set()) - found
-        found |= new
-        left += new
-    return found
+    graph: nx.DiGraph[Tagged] = nx.DiGraph(list(edges))
+    found: set[Tagged] = set()
+    for start in starts:
+        if start not in found:
+            found.add(start)
+            if start in graph:
+                found |= nx.descendants(graph, start)
+    return frozenset(found)

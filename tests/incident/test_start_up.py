@@ -40,7 +40,7 @@ UNASKED = (
         "lineage.suggest_toml",
     ),
     *("lineage.index.update", "lineage.index.ingest", "lineage.sources.openlineage", "lineage.decoding"),
-    *("runbooks", "boto3", "duckdb", "msgspec", "networkx", "pydantic", "rfc8785", "zoneinfo", "zstandard"),
+    *("runbooks", "boto3", "duckdb", "msgspec", "pydantic", "rfc8785", "zoneinfo", "zstandard"),
 )
 """What a question to an event index about a fault, outside of an incident, has no use for."""
 
