@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
+from msgspec import Raw
 
 from lineage.datasets import DatasetId, normalise
 from lineage.decoding.wire import ABSENT, PLAIN, Condition, Dataset, Facets, OwnFacets, Report, Subset
@@ -61,7 +62,7 @@ class References:
         self._noted: set[Dated] = set()
         self.plain: dict[tuple[str, str], _Place] = {}
         self.suffixed: dict[tuple[str, str], tuple[int, int]] = {}
-        self.partitions: dict[bytes, Named | None] = {}
+        self.partitions: dict[bytes, tuple[Named | None, Raw]] = {}
         self.tails: dict[str, Named | None] = {}
         self.places: dict[tuple[str, ...], Named | None] = {}
         """What names, words and places mean to either side."""
@@ -140,8 +141,7 @@ class Side:
                 bare, (number, named, _), subset, version = self._telling_place(raw, facets or PLAIN, own or _NONE)
             if subset is not None and (condition := subset.inputCondition if reads else subset.outputCondition) is not None:
                 if condition.locations is None:
-                    words = bytes(condition.partitions)
-                    said = partitions.get(words) or self._named(words)
+                    said, condition.partitions = partitions.get(bytes(condition.partitions)) or self._named(condition.partitions)
                 else:
                     said = self._located(condition.locations, condition)
                 if said is not None:
@@ -194,13 +194,13 @@ class Side:
         bare = replace(made, partitions=(), spelled=(), suffixed=False) if made.partitions else made
         return self._references.split(bare)[0], self._references.split(made)
 
-    def _named(self, words: bytes) -> Named | None:
-        """The partitions of a subset by the words in which it lists them."""
-        if words in self._partitions:
-            return self._partitions[words]
+    def _named(self, told: Raw) -> tuple[Named | None, Raw]:
+        """The partitions of a subset by the words in which it lists them, and these words by themselves."""
         make_room(self._partitions)
-        named = self._partitions[words] = _as_named(subset({"partitions": orjson.loads(words)}) if words else {})
-        return named
+        words = bytes(told)
+        named = _as_named(subset({"partitions": orjson.loads(words)}) if words else {})
+        made = self._partitions[words] = named, Raw(words) if words else ABSENT
+        return made
 
     def _located(self, locations: list[str], condition: Condition) -> Named | None:
         """The partitions of a subset by the places where they lie, and by their words where it has these too."""

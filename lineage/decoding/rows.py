@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 import orjson
 
 from lineage.datasets import JobId
+from lineage.decoding import wire
 from lineage.decoding.references import Doubt, Placed, References, make_room
-from lineage.decoding.wire import ABSENT, Airflow, Job, Location, RunEvent, decode
+from lineage.decoding.wire import ABSENT, Airflow, Location, RunEvent, decode
 from lineage.events import TYPES, Event, EventType, nominal_time, owners_of
 from lineage.index.batch import Batch
 from lineage.timestamps import AFTER, BEFORE, parse
@@ -18,34 +20,27 @@ from lineage.timestamps import AFTER, BEFORE, parse
 UNFIT: Final = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError, Doubt)
 """What says that a line is not plain enough to be taken the fast way."""
 
-
-class Row(NamedTuple):
-    """The fields of an ``Event``, its references by the numbers of their constants; ``placed``: what else it says of some."""
-
-    time: int
-    kind: EventType
-    run_id: str
-    job: JobId
-    reads: int
-    references: list[int]
-    placed: list[Placed]
-    nominal: tuple[int, int] | None
-    partition_key: str | None
-    code_version: str | None
-    owners: tuple[str, ...]
+_NONE: Final = len("[]")
+"""What Airflow tells of a task without inlets or outlets is no longer."""
 
 
-_row = tuple.__new__
-"""Makes a named tuple at a third of the cost."""
+@dataclass(slots=True)
+class Job:
+    """A job as events tell of it, what that means, and what its last event was like: nearly always the next one is like it."""
 
-
-class _Job(NamedTuple):
-    """As events tell of it, and what that means."""
-
-    told: Job
+    told: wire.Job
     known: JobId
     owners: tuple[str, ...]
     code: str | None
+    like: tuple[EventType, int, int, list[int]] | None = None
+    """Its type, how many references it reads, its flags, and the numbers of its references."""
+    head: int = -1
+    """The number of its head."""
+
+
+Row = tuple[int, EventType, Job, int, list[int], list[Placed], tuple[int, int] | None, str | None, str | None]
+"""The fields of an ``Event``: its time, its type, its job, how many references it reads, the numbers of their constants and what
+else it says of some, its nominal time, partition key and code version."""
 
 
 class Lines:
@@ -54,64 +49,57 @@ class Lines:
     def __init__(self, batch: Batch | None = None) -> None:
         self.references = References(Batch() if batch is None else batch)
         self._find_inputs, self._find_outputs = self.references.inputs.find, self.references.outputs.find
-        self._jobs: dict[str, _Job] = {}
+        self._jobs: dict[str, Job] = {}
 
-    def row(self, line: bytes) -> Row | None:
+    def event(self, line: bytes) -> Event | None:
         """The event of a line; None when it does not fit, or leaves any doubt whether the tolerant way would say the same."""
         try:
             if not line.isascii():
                 line.decode()  # what is skipped is not looked at so closely
-            return self.understood(decode(line))
+            said = decode(line)
+            time, kind, job, reads, numbers, placed, nominal, key, code = self.understood(said)
         except UNFIT:
             return None
-
-    def event(self, line: bytes) -> Event | None:
-        """As ``row``, whole."""
-        row = self.row(line)
-        if row is None:
-            return None
-        time, kind, run_id, job, reads, numbers, placed, nominal, key, code, owners = row
         told = tuple(self.references.whole(numbers, placed))
-        return Event(time, kind, run_id, job, told[:reads], told[reads:], nominal, key, code, owners=owners)
+        return Event(time, kind, said.run.runId, job.known, told[:reads], told[reads:], nominal, key, code, owners=job.owners)
 
     def understood(self, told: RunEvent) -> Row:
-        """What a typed event says. Raises one of ``UNFIT`` as ``row`` gives None."""
+        """What a typed event says. Raises one of ``UNFIT`` when it leaves any doubt. It keeps nothing of the line afterwards."""
         run, job = told.run, told.job
-        run_id = run.runId
-        if not run_id or not job.name:
+        if not run.runId or not job.name:
             raise Doubt
         time = parse(told.eventTime)
         if not BEFORE < time < AFTER:
             raise Doubt
         numbers: list[int] = []
         placed: list[Placed] = []
+        nominal = key = code = task = None
         facets = run.facets
-        task = None if facets is None or facets.airflow is None else facets.airflow.task
-        if told.inputs:
-            self._find_inputs(told.inputs, numbers, placed)
-        if task is not None and task.inlets is not None:
-            self._add_assets(task.inlets, 0, numbers, placed)
-        reads = len(numbers)
-        if told.outputs:
-            self._find_outputs(told.outputs, numbers, placed)
-        if task is not None and task.outlets is not None:
-            self._add_assets(task.outlets, reads, numbers, placed)
-        known = self._jobs.get(job.name)
-        if known is None or known.told != job:
-            known = self._job(job)
-        _, job_id, owners, code = known
-        nominal = key = None
         if facets is not None:
             if (nominal_time := facets.nominalTime) is not None:
                 nominal = _nominal(nominal_time.nominalStartTime, nominal_time.nominalEndTime)
             if (airflow := facets.airflow) is not None:
                 key = _partition_key(airflow)
+                task = airflow.task
             if key is None and facets.airflowDagRun is not None:
                 key = _partition_key(facets.airflowDagRun)
-            if code is None:
+            if facets.sourceCodeLocation is not None:
                 code = _code_version(facets.sourceCodeLocation)
+        if told.inputs:
+            self._find_inputs(told.inputs, numbers, placed)
+        if task is not None and task.inlets.__class__ is str and len(task.inlets) > _NONE:
+            self._add_assets(task.inlets, 0, numbers, placed)
+        reads = len(numbers)
+        if told.outputs:
+            self._find_outputs(told.outputs, numbers, placed)
+        if task is not None and task.outlets.__class__ is str and len(task.outlets) > _NONE:
+            self._add_assets(task.outlets, reads, numbers, placed)
+        known = self._jobs.get(job.name)
+        if known is None or known.told != job:
+            known = self._job(job)
+        told.job = known.told
         kind = event_type(told.eventType)
-        return _row(Row, (time, kind, run_id, job_id, reads, numbers, placed, nominal, key, code, owners))
+        return time, kind, known, reads, numbers, placed, nominal, key, known.code or code
 
     def _add_assets(self, raw: Any, first: int, numbers: list[int], placed: list[Placed]) -> None:
         """Add those of Airflow's inlets or outlets that are not among the references from ``first`` on."""
@@ -121,7 +109,7 @@ class Lines:
                 self.references.note(number, () if named is None else named.dated, sure=True)
             numbers.append(number)
 
-    def _job(self, told: Job) -> _Job:
+    def _job(self, told: wire.Job) -> Job:
         """A job, and what it says of itself, kept for events that say the same."""
         owners: tuple[str, ...] = ()
         code = None
@@ -131,7 +119,7 @@ class Lines:
                 facets.ownership = facets.ownership.copy()  # it would keep all of the line
                 owners = owners_of({"ownership": orjson.loads(bytes(facets.ownership))})
         make_room(self._jobs)
-        known = self._jobs[told.name] = _Job(told, JobId(told.namespace, told.name), owners, code)
+        known = self._jobs[told.name] = Job(told, JobId(told.namespace, told.name), owners, code)
         return known
 
 

@@ -140,7 +140,7 @@ def _batches(part: Part, file: BinaryIO, problems: Problems, filling: Filling, s
 
 # --- the helper ----------------------------------------------------------------------------------------------------------
 
-_Repeated = tuple[list[DatasetRef], list[Head], list[tuple[int, int]], list[Dated]]
+_Repeated = tuple[list[DatasetRef], list[Head], list[tuple[int, ...]], list[Dated]]
 """What is told once for batches that follow one another: references, heads, shapes, and notes."""
 
 _Answer = tuple[bool, _Repeated, "pa.RecordBatch | None", list[int], list[int], list[str | None], list[Any], Decoded]

@@ -1,8 +1,8 @@
 """Events as columns: what a decoder hands to the index. Plain lists, so that a process can hand a batch to another.
 
 What repeats is told once: references (``ref``) and heads; a row an event holds its time, its head, its run, and what differs from
-run to run. A run's beginning and end, where a decoder saw both, are one row of ``pairs``. Reading events into a batch and out of
-it again gives the same events, less ``notes`` and ``spelled``.
+run to run. A run's beginning and end, where a decoder saw both, are one row of ``pairs``, with what was told between them.
+Reading events into a batch and out of it again gives the same events, less ``notes`` and ``spelled``.
 """
 
 from __future__ import annotations
@@ -65,9 +65,10 @@ class Dated(NamedTuple):
     versioned: bool
 
 
-Pair = tuple[str, int, int, int, tuple[int, int] | None, str | None, str | None, str | None]
-"""An attempt as nearly all are told: a beginning and a later end that do not disagree. Its run, start and end, the number of its
-two heads, and what the columns ``nominal_*``, ``partition_key``, ``code_version`` and ``slots`` of attempts have."""
+Pair = tuple[str, int, int, int, tuple[int, int] | None, str | None, str | None, str | None, tuple[int, ...] | None]
+"""An attempt as nearly all are told: a beginning and a later end, and some events between them, that do not disagree. Its run,
+start and end, the number of its heads, and what the columns ``nominal_*``, ``partition_key``, ``code_version``, ``slots`` and
+``times`` of attempts have."""
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ class Batch:
 
     refs: list[DatasetRef] = field(default_factory=list)
     heads: list[Head] = field(default_factory=list)
-    shapes: list[tuple[int, int]] = field(default_factory=list)
+    shapes: list[tuple[int, ...]] = field(default_factory=list)
     dated: list[Dated] = field(default_factory=list)
     pairs: pa.RecordBatch | None = None
     time: list[int] = field(default_factory=list)
@@ -93,7 +94,10 @@ class Batch:
 
     def __len__(self) -> int:
         """How many events it holds."""
-        return len(self.time) + (0 if self.pairs is None else 2 * self.pairs.num_rows)
+        if self.pairs is None:
+            return len(self.time)
+        times = self.pairs["times"]  # of those that are more than two
+        return len(self.time) + 2 * int(times.null_count) + len(times.flatten())
 
     def following(self) -> Batch:
         """An empty batch whose numbers go on from here: those of references and heads so far mean the same in both."""

@@ -126,7 +126,9 @@ class Dimensions:
             for one in batch.heads[len(found.head_numbers) :]
         ]
         heads = found.head_numbers
-        found.shape_numbers += [self.shape((heads[one], heads[two])) for one, two in batch.shapes[len(found.shape_numbers) :]]
+        found.shape_numbers += [
+            self.shape(tuple([heads[one] for one in all_of_it])) for all_of_it in batch.shapes[len(found.shape_numbers) :]
+        ]
         for note in batch.dated[found.dated :]:
             self._date(note._replace(reference=numbers[note.reference]))
         found.dated = len(batch.dated)

@@ -67,7 +67,7 @@ def pairs_batch(pairs: Sequence[Pair]) -> pa.RecordBatch:
     """Attempts that a decoder saw whole: the columns of attempts that its numbers can tell, ``shape`` by its own."""
     import pyarrow as pa
 
-    runs, starts, ends, shapes, nominals, keys, codes, slots = zip(*pairs, strict=True)
+    runs, starts, ends, shapes, nominals, keys, codes, slots, times = zip(*pairs, strict=True)
     columns = {
         "run": runs,
         "run_crc": list(map(crc32, map(str.encode, runs))),
@@ -79,6 +79,7 @@ def pairs_batch(pairs: Sequence[Pair]) -> pa.RecordBatch:
         "partition_key": keys,
         "code_version": codes,
         "slots": slots,
+        "times": times,
     }
     schema = attempts_schema()
     return pa.record_batch({name: pa.array(values, schema.field(name).type) for name, values in columns.items()})
@@ -100,7 +101,7 @@ def pairs_table(pairs: pa.RecordBatch, shapes: Sequence[int], known: Dimensions)
         "number": pa.repeat(pa.scalar(0, pa.int32()), count),
         "state": of_shapes("state", [STATES[KINDS[known.heads[known.shapes[one][-1]].kind]] for one in shapes]),
         "shape": of_shapes("shape", list(shapes)),
-        **{name: pa.nulls(count, schema.field(name).type) for name in ("times", "odd")},
+        "odd": pa.nulls(count, schema.field("odd").type),
     }
     return pa.table([columns[name] for name in schema.names], schema=schema)
 

@@ -38,8 +38,8 @@ def runs(seed: int) -> list[bytes]:
         if random.random() < 0.5:
             told["run"]["facets"]["nominalTime"] = {"nominalStartTime": render(at - at % (24 * 60 * MINUTE))}
         told |= {"inputs": _datasets(random, "input"), "outputs": _datasets(random, "output")}
-        usual = random.random() < 0.6
-        for kind in ("START", random.choice(("COMPLETE", "FAIL"))) if usual else random.choices(TYPES, k=random.randrange(1, 5)):
+        usual = ("START", *["RUNNING"] * random.choice((0, 0, 0, 1, 2, 4)), random.choice(("COMPLETE", "FAIL")))
+        for kind in usual if random.random() < 0.6 else random.choices(TYPES, k=random.randrange(1, 5)):
             if random.random() < 0.2:
                 told |= random.choice(
                     (
