@@ -11,13 +11,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from incident.journal import JournalState, read_journal, whole
 from lineage.attempts import Cell
 from lineage.effects import Effect
 from lineage.timestamps import AFTER, BEFORE
-from runbooks.plan import Plan, PlannedCell
+
+if TYPE_CHECKING:  # an incident without plans needs none of it
+    from runbooks.plan import Plan, PlannedCell
 
 
 class PlanFolder(Protocol):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -39,6 +38,8 @@ def replace(path: Path, data: bytes | Iterable[bytes]) -> None:
 @contextlib.contextmanager
 def _temporary(path: Path, data: bytes | Iterable[bytes]) -> Iterator[Path]:
     """A synced file beside ``path`` with the permissions that the umask gives (a home may be shared), gone afterwards."""
+    import secrets  # and with it much that reading does without
+
     temporary = path.parent / f".{path.name}.{secrets.token_hex(6)}.tmp"
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:

@@ -13,7 +13,6 @@ import json
 import os
 import re
 import time
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -229,6 +228,8 @@ def _pretty(body: dict[str, Any]) -> bytes:
 
 
 def _slug(title: str) -> str:
+    import unicodedata
+
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     words = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
     return words[:60].strip("-") or "incident"

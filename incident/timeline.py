@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -96,6 +95,8 @@ class Timeline:
 
         ``evidence`` is JSON whose whole numbers lie within ±(2**53 − 1); times in it are RFC 3339.
         """
+        import secrets
+
         recorded_at = self._clock()
         body: dict[str, Any] = {
             "schema": SCHEMA,

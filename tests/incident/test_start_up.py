@@ -71,7 +71,7 @@ def test_help_and_version_load_no_heavy_library(command: list[str]) -> None:
     "command", [["status"], ["timeline"], ["list"], ["status", "--json"], ["timeline", "verify"]], ids=" ".join
 )
 def test_where_an_incident_stands_is_told_without_heavy_libraries(home: Path, command: list[str]) -> None:
-    assert loaded("--home", str(home), *command).isdisjoint({*HEAVY, "pydantic"})
+    assert loaded("--home", str(home), *command).isdisjoint({*HEAVY, "pydantic", "runbooks", "secrets"})
 
 
 @pytest.fixture
@@ -92,6 +92,14 @@ def test_what_a_fault_reached_is_told_by_an_index_without_what_only_other_questi
     found = loaded("blast", "--job", "test/clean", "--since", "2026-11-02", "--lineage", f"index:{index}")
     assert "lineage.index.query" in found
     assert found.isdisjoint(UNASKED)
+
+
+def test_within_an_incident_without_plans_it_is_told_without_what_plans_need(index: Path, home: Path) -> None:
+    lineage = ("--lineage", f"index:{index}")
+    loaded("--home", str(home), "scope", "--job", "test/clean", "--since", "2026-11-02", *lineage)
+    found = loaded("--home", str(home), "blast", *lineage)
+    assert "incident.effects" in found
+    assert found.isdisjoint({"runbooks", "boto3", "msgspec", "lineage.index.update"})
 
 
 def test_bytes_that_are_no_text_are_refused_in_words(home: Path) -> None:
