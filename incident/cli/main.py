@@ -25,12 +25,10 @@ _OF_NONE = frozenset({"init", "doctor", "demo", "lineage", "declare", "list", "r
 
 
 def main() -> None:
-    """The console script. A process so short needs no looking for garbage at every turn, and histories hold millions of objects.
+    """The console script. Nobody looks for garbage at its end: all memory is given back at once anyway.
 
-    Nor at its end, which the interpreter would look through for garbage before it gives all memory back at once anyway:
-    that took an eighth of a ``blast``. What must be done at exit is done as ever, unlike with ``os._exit``.
+    That took an eighth of a ``blast``. What must be done at exit is done as ever, unlike with ``os._exit``.
     """
-    gc.set_threshold(500_000, 50, 1000)
     try:
         code = run(sys.argv[1:])
     finally:

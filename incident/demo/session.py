@@ -13,7 +13,7 @@ from typing import Any
 
 from incident.errors import OK, IncidentError
 
-_PROGRAMS = {"incident": "incident.cli.main", "lake": "incident.demo.lake"}
+_PROGRAMS = {"incident": "incident", "lake": "incident.demo.lake"}
 
 
 class Unexpected(IncidentError):

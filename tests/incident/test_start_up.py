@@ -171,6 +171,24 @@ def test_commands_are_listed_as_they_were_announced_and_groups_last() -> None:
     assert plain.index("revert") < plain.index("fix") < plain.index("note") < plain.index("blast")
 
 
+def test_garbage_is_looked_for_seldom_from_before_anything_is_loaded() -> None:
+    script = (
+        "import builtins, gc, sys\n"
+        "from incident.__main__ import main\n"
+        "load, seen = builtins.__import__, []\n"
+        "def noted(name, *rest):\n"
+        "    seen.append(gc.get_threshold()[0])\n"
+        "    return load(name, *rest)\n"
+        "builtins.__import__ = noted\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    assert min(seen) >= 100_000, seen\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script, "--version"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_the_end_looks_for_no_garbage_and_still_does_what_is_to_be_done_at_exit() -> None:
     script = (
         "import atexit, gc, sys\n"
