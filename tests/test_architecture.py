@@ -33,7 +33,7 @@ SEAMS = {
             f"lineage/arrays/{name}.py"
             for name in ("absent", "blast", "facts", "ledger", "places", "radius", "seeing", "spread", "states")
         ),
-        *(f"lineage/index/{name}.py" for name in ("ledger", "narrowing", "query", "resolving")),
+        *(f"lineage/index/{name}.py" for name in ("ledger", "narrowing", "query", "resolving", "saying")),
     },
     "pyiceberg": {f"incident/tables/iceberg{part}.py" for part in ("", "_catalog", "_fields", "_files", "_steps")},
     "deltalake": {f"incident/tables/delta{part}.py" for part in ("", "_files")},

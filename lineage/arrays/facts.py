@@ -113,10 +113,35 @@ def side(rows: Sequence[tuple[int, ...]]) -> Side:
     return Side(found[0], found[1], found[2], found[3], found[4].astype(bool), found[5], found[6])
 
 
+def end_to_end(parts: Sequence[Side]) -> Side:
+    """Several, one after the other."""
+    return (
+        Side(*(np.concatenate([getattr(one, name) for one in parts]) for name in Side.__slots__)) if len(parts) != 1 else parts[0]
+    )
+
+
 def joined(parts: Sequence[Side]) -> Side:
     """Several, by attempt and number."""
-    whole = Side(*(np.concatenate([getattr(one, name) for one in parts]) for name in Side.__slots__))
-    return whole.chosen(np.argsort(whole.key, kind="stable")) if len(parts) > 1 else whole
+    there = [one for one in parts if len(one)]
+    whole = end_to_end(there or parts[:1])
+    return whole.chosen(np.argsort(whole.key, kind="stable")) if len(there) > 1 else whole
+
+
+_DENSE = 1 << 23
+"""Up to so many possible values are counted off in a table rather than sorted: a table of 32 MB."""
+
+
+def numbered(values: Ints, space: int) -> tuple[Ints, Ints | Small]:
+    """The distinct values, ascending, and of each value which of these it is. ``space``: all are at least 0 and below this."""
+    if space > _DENSE:
+        found, inverse = np.unique(values, return_inverse=True)
+        return found, inverse
+    there = np.zeros(space, bool)
+    there[values] = True
+    used = np.flatnonzero(there).astype(np.int64)
+    number = np.zeros(space, np.int32)
+    number[used] = np.arange(len(used), dtype=np.int32)
+    return used, number[values]
 
 
 def facts_of(attempts: Sequence[Attempt]) -> Facts:

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import orjson
+import numpy.typing as npt
 
-from lineage.arrays.facts import HOWS, MODES, Bools, Ints, NotPlain, Numbers, Side, Told, joined
+from lineage.arrays.facts import HOWS, MODES, Bools, Ints, NotPlain, Numbers, Side, Told, end_to_end, joined, numbered
 from lineage.arrays.places import spans
 from lineage.attempts import Attempt, Mode
 from lineage.datasets import DatasetId, JobId
 from lineage.index import partition_text
+from lineage.index.saying import Said, said_once
 from lineage.index.schema import rows_in
 from lineage.index.told import Teller
 
@@ -29,8 +30,8 @@ _HOW = {how: number for number, how in enumerate(HOWS)}
 _MODE = {mode: number for number, mode in enumerate(MODES)}
 _READ, _WRITE = 0, 1
 _MISSING = ("missing",)
-_Said = list[tuple[int, tuple[str, ...]]]
-"""Positions of references, and the partitions that they name as text."""
+_BLOCK = 1 << 15
+"""Rows that are resolved together: what is needed meanwhile is some MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Resolver:
     columns: Columns
     numbers: Numbers = field(default_factory=Numbers)
     _classes: dict[object, int] = field(default_factory=dict)
+    _memo: dict[tuple[int, int, int, int], list[tuple[int, bool, int]]] = field(default_factory=dict)
     _examples: list[tuple[int, int, DatasetId, JobId]] = field(default_factory=list)
 
     def resolve(self) -> Resolved:
@@ -74,10 +76,11 @@ class Resolver:
         columns = self.columns
         used, shape = np.unique(columns.shape, return_inverse=True)
         flat = self._flat([int(one) for one in used])
-        combination, parts, texts = self._partitions(flat, shape)
-        slow = (flat.width[shape] < 0) | (combination < 0)
+        width, copies = flat.width[shape], flat.copies[shape]
+        said = said_once(columns.slots, columns.texts, width, copies, int(flat.width.max(initial=0)))
+        slow = (width < 0) | (said.of < 0)
         rows = np.flatnonzero(~slow)
-        sides = self._expanded(flat, shape, rows, combination, parts, texts)
+        sides = [self._expanded(flat, shape, rows, side, said) for side in (_READ, _WRITE)]
         told = Told(self.numbers), Told(self.numbers)
         left = np.flatnonzero(slow)
         if len(left):
@@ -100,26 +103,24 @@ class Resolver:
         flat = _Flat(len(shapes))
         for at, number in enumerate(shapes):
             shape = self.teller.shape(number)
-            flat.first[at] = len(flat.side)
-            if shape.plain is None:
-                continue
             plain = shape.plain
-            flat.copies[at], flat.width[at] = plain.copies, len(plain.inputs) + len(plain.outputs)
-            flat.dated[at], flat.keyed[at] = shape.nominal, shape.keyed
-            for side, references in ((_READ, plain.inputs), (_WRITE, plain.outputs)):
-                for number_of, dataset in references:
-                    reference = self.teller.known.refs[number_of]
-                    mode = self.teller.mode(reference, dataset) if side == _WRITE else Mode.UNKNOWN
-                    flat.add(side, self.numbers.dataset(dataset), self._class(side, number_of, dataset, shape.job), _MODE[mode])
-            for side, missing in ((_READ, plain.unread), (_WRITE, plain.unmade)):
-                for one in missing:
-                    flat.add(
-                        side,
-                        self.numbers.dataset(one.cell.dataset),
-                        self._class(side, -1, one.cell.dataset, shape.job),
-                        _MODE[Mode.UNKNOWN],
-                    )
-            flat.count[at] = len(flat.side) - flat.first[at]
+            if plain is not None:
+                flat.copies[at], flat.width[at] = plain.copies, len(plain.inputs) + len(plain.outputs)
+                flat.dated[at], flat.keyed[at] = shape.nominal, shape.keyed
+                position = 0
+                for side, references in ((_READ, plain.inputs), (_WRITE, plain.outputs)):
+                    for number_of, dataset in references:
+                        reference = self.teller.known.refs[number_of]
+                        mode = self.teller.mode(reference, dataset) if side == _WRITE else Mode.UNKNOWN
+                        kind = self._class(side, number_of, dataset, shape.job)
+                        flat.add(side, position, self.numbers.dataset(dataset), kind, _MODE[mode])
+                        position += 1
+                for side, missing in ((_READ, plain.unread), (_WRITE, plain.unmade)):
+                    for one in missing:
+                        dataset = one.cell.dataset
+                        kind = self._class(side, -1, dataset, shape.job)
+                        flat.add(side, -1, self.numbers.dataset(dataset), kind, _MODE[Mode.UNKNOWN])
+            flat.close(at)
         return flat
 
     def _class(self, side: int, reference: int, dataset: DatasetId, job: JobId) -> int:
@@ -136,77 +137,55 @@ class Resolver:
 
     # --- partitions ---------------------------------------------------------------------------------------------------------
 
-    def _partitions(self, flat: _Flat, shape: Ints) -> tuple[Ints, Any, list[tuple[str, ...]]]:
-        """Of each row which combination of slots it has (−1: to be resolved by itself); of those the partitions by position.
+    def _expanded(self, flat: _Flat, shape: Ints, rows: Ints, side: int, said: Said) -> tuple[Side, tuple[Ints, Ints]]:
+        """Reads or writes of the rows, and what they leave open."""
+        blocks = [self._block(flat, shape, rows[at : at + _BLOCK], side, said) for at in range(0, max(len(rows), 1), _BLOCK)]
+        unsaid = [np.concatenate(one) for one in zip(*(open_ for _, open_ in blocks), strict=True)]
+        return end_to_end([one for one, _ in blocks]), (unsaid[0], unsaid[1])
 
-        Partitions are numbers in the list that comes third, −1 for none.
-        """
-        columns = self.columns
-        widest = int(flat.count.max(initial=0)) + 1
-        width, copies = flat.width[shape], flat.copies[shape]
-        codes = ((columns.slots + 1) * (widest + 1) + np.maximum(width, 0)) * 64 + np.minimum(copies, 63)
-        found, inverse = np.unique(codes, return_inverse=True)
-        parts = np.full((len(found), widest), -1, np.int32)
-        texts: dict[tuple[str, ...], int] = {}
-        good = np.ones(len(found), bool)
-        for at, code in enumerate(found.tolist()):
-            slots = code // 64 // (widest + 1) - 1
-            if slots < 0:
-                continue
-            said = _once(columns.texts[slots], code // 64 % (widest + 1), max(code % 64, 1))
-            if said is None:
-                good[at] = False
-                continue
-            for position, partitions in said:
-                parts[at, position] = texts.setdefault(partitions, len(texts))
-        return np.where(good[inverse], inverse, -1), parts, list(texts)
-
-    def _expanded(
-        self, flat: _Flat, shape: Ints, rows: Ints, combination: Ints, parts: Any, texts: list[tuple[str, ...]]
-    ) -> list[tuple[Side, tuple[Ints, Ints]]]:
-        """Reads and writes of the rows, each with what they leave open."""
+    def _block(self, flat: _Flat, shape: Ints, rows: Ints, side: int, said: Said) -> tuple[Side, tuple[Ints, Ints]]:
         columns = self.columns
         of = shape[rows]
-        which, position = spans(flat.first[of], flat.first[of] + flat.count[of])
+        which, at = spans(flat.first[side][of], flat.first[side][of + 1])
+        position, dataset, kind, mode = flat.columns(side)[:, at]
         row = rows[which]
-        columns_of = flat.columns
-        side, kind = columns_of[0][position], columns_of[2][position]
-        within = position - flat.first[shape[row]]
-        part = parts[combination[row], within].astype(np.int64)
-        outputs = side == _WRITE
-        key = np.where(outputs & flat.keyed[shape[row]], columns.key[row], -1)
-        nominal = np.where(outputs & (part < 0) & flat.dated[shape[row]], columns.nominal[row], -1)
-        if len(self._classes) * (len(texts) + 1) * (len(columns.keys) + 1) * (len(columns.nominals) + 1) >= 1 << 62:
+        part = np.where(position < 0, -1, said.parts[said.of[row], position])
+        key = nominal = np.full(1, -1, np.int64)
+        if side == _WRITE:
+            key = np.where(flat.keyed[shape[row]], columns.key[row], -1)
+            nominal = np.where((part < 0) & flat.dated[shape[row]], columns.nominal[row], -1)
+        # a partition is named, or else the nominal time may tell it: never both
+        texts, keys = len(said.texts), len(columns.keys) + 1
+        told = np.where(part >= 0, part, texts + 1 + nominal)
+        width = texts + len(columns.nominals) + 1
+        if (space := len(self._classes) * keys * width) >= 1 << 62:
             raise NotPlain("too many combinations")
-        code = (
-            ((kind * (len(texts) + 1) + part + 1) * (len(columns.keys) + 1) + key + 1) * (len(columns.nominals) + 1) + nominal + 1
-        )
-        _, first, inverse = np.unique(code, return_index=True, return_inverse=True)
-        cells = [self._cells(int(kind[at]), texts, int(part[at]), int(key[at]), int(nominal[at])) for at in first]
-        begins = np.concatenate(([0], np.cumsum([len(one) for one in cells]))).astype(np.int64)
-        told = np.array([one for some in cells for one in some], np.int32).reshape(-1, 3)
-        entry, at = spans(begins[inverse], begins[inverse + 1])
-        sides = []
-        for wanted in (_READ, _WRITE):
-            chosen = side[entry] == wanted
-            e, c = entry[chosen], at[chosen]
-            owner = row[e].astype(np.int32)
-            number = np.arange(len(owner)) - np.searchsorted(owner, owner)
-            known = told[c, 1].astype(bool)
-            made = Side(
-                owner,
-                number.astype(np.int32),
-                columns_of[1][position[e]].astype(np.int32),
-                told[c, 0],
-                known,
-                told[c, 2],
-                columns_of[3][position[e]].astype(np.int32),
-            )
-            unsaid = ~known | (told[c, 2] == _HOW["inferred"])
-            sides.append((made, (owner[unsaid].astype(np.int64), position[e[unsaid]] * 2 + (part[e[unsaid]] >= 0))))
-        return sides
+        used, inverse = numbered((kind * np.int64(keys) + key + 1) * width + told, space)
+        cells = [self._told(said, *_apart(int(one), keys, width, texts)) for one in used]
+        counts = np.array([len(one) for one in cells], np.int64)
+        found = np.array([one for some in cells for one in some], np.int32).reshape(-1, 3)
+        if len(found) == len(cells):
+            cell = inverse
+        else:
+            begins = np.cumsum(counts) - counts
+            entry, cell = spans(begins[inverse], begins[inverse] + counts[inverse])
+            row, position, dataset, mode, part = row[entry], position[entry], dataset[entry], mode[entry], part[entry]
+            at = at[entry]
+        known, how = found[cell, 1].astype(bool), found[cell, 2]
+        changes = np.flatnonzero(np.diff(row, prepend=-1))
+        number = np.arange(len(row)) - np.repeat(changes, np.diff(changes, append=len(row)))
+        made = Side(row.astype(np.int32), number.astype(np.int32), dataset, found[cell, 0], known, how, mode)
+        unsaid = np.flatnonzero(~known | (how == _HOW["inferred"]))
+        return made, (row[unsaid], (at[unsaid] * 2 + side) * 2 + (part[unsaid] >= 0))
 
-    def _cells(self, kind: int, texts: list[tuple[str, ...]], part: int, key: int, nominal: int) -> list[tuple[int, bool, int]]:
+    def _told(self, said: Said, kind: int, key: int, part: int, nominal: int) -> list[tuple[int, bool, int]]:
+        """Partition, whether it is known, and how; worked out once for all blocks."""
+        found = self._memo.get((kind, key, part, nominal))
+        if found is None:
+            found = self._memo[kind, key, part, nominal] = self._cells(kind, said.texts, part, key, nominal)
+        return found
+
+    def _cells(self, kind: int, texts: Sequence[tuple[str, ...]], part: int, key: int, nominal: int) -> list[tuple[int, bool, int]]:
         """Partition, whether it is known, and how."""
         side, number, dataset, job = self._examples[kind]
         if number < 0:
@@ -229,36 +208,33 @@ class Resolver:
 
 
 class _Flat:
-    """The references of some shapes one after the other; ``width`` is −1 of shapes that are resolved row by row."""
+    """The references of some shapes by side, those of a shape together; ``width`` is −1 of shapes that are resolved row by row."""
 
     def __init__(self, count: int) -> None:
-        self.first, self.count, self.copies = np.zeros((3, count), np.int64)
+        self.copies = np.zeros(count, np.int64)
         self.width = np.full(count, -1)
         self.dated, self.keyed = np.zeros((2, count), bool)
-        self.side: list[tuple[int, int, int, int]] = []
+        self.first = np.zeros((2, count + 1), np.int64)
+        """By side and shape, where its references begin."""
+        self._told: tuple[list[tuple[int, int, int, int]], ...] = ([], [])
+        self._columns: dict[int, npt.NDArray[np.int32]] = {}
 
-    def add(self, side: int, dataset: int, kind: int, mode: int) -> None:
-        self.side.append((side, dataset, kind, mode))
+    def add(self, side: int, position: int, dataset: int, kind: int, mode: int) -> None:
+        self._told[side].append((position, dataset, kind, mode))
 
-    @property
-    def columns(self) -> Any:
-        """Side, dataset, class and mode."""
-        return np.array(self.side, np.int64).reshape(-1, 4).T
+    def close(self, at: int) -> None:
+        """All references of this shape were added."""
+        self.first[:, at + 1] = [len(one) for one in self._told]
+
+    def columns(self, side: int) -> npt.NDArray[np.int32]:
+        """Position in the shape (−1: missing from it), dataset, class and mode."""
+        if side not in self._columns:
+            self._columns[side] = np.array(self._told[side], np.int32).reshape(-1, 4).T.copy()
+        return self._columns[side]
 
 
-def _once(text: str, width: int, copies: int) -> _Said | None:
-    """What the first copy of the references is said to be, if all others are said to be the same, and none names a version."""
-    slots = orjson.loads(text)
-    count = len(slots) // copies
-    if len(slots) != count * copies:
-        return None
-    first: _Said = []
-    for position, partitions, version in slots[:count]:
-        if version is not None or position >= width:
-            return None
-        first.append((position, tuple(partitions)))
-    for number, (position, partitions, version) in enumerate(slots[count:], count):
-        said = first[number % count]
-        if version is not None or position != said[0] + number // count * width or tuple(partitions) != said[1]:
-            return None
-    return first
+def _apart(code: int, keys: int, width: int, texts: int) -> tuple[int, int, int, int]:
+    """Class, partition key, what names partitions, and nominal time; −1 for none of the last three."""
+    rest, told = divmod(code, width)
+    kind, key = divmod(rest, keys)
+    return (kind, key - 1, told, -1) if told < texts else (kind, key - 1, -1, told - texts - 1)
