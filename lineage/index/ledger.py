@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -21,20 +22,48 @@ from lineage.timestamps import AFTER, BEFORE
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_WORDS = ("state", "partition_key")
+"""Columns of few words."""
+
+_AT_ONCE = 1 << 12
 _KEPT = 1 << 14
 """Attempts made that are kept: explanations of neighbouring cells share them."""
 
 
-def ledger(teller: Teller, tables: Sequence[pa.Table], ours: Sequence[Attempt] = ()) -> Ledger:
-    """The attempts of these rows, each there once, and what we did ourselves. Raises NotPlain when nothing ran."""
+def gathered(tables: Sequence[pa.Table]) -> pa.Table:
+    """Rows as one table, in which columns of words are dictionaries; in that of ``slots`` a word may be there several times.
+
+    Raises NotPlain when nothing ran.
+    """
     import pyarrow as pa
 
-    if not sum(one.num_rows for one in tables):
+    there = [one for one in tables if one.num_rows]
+    if not there:
         raise NotPlain("nothing ran")
-    whole = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-    start, end = _whole(whole["start"], BEFORE), _ends(whole, teller)
-    order = _in_order(whole, start, end)
-    return _Rows(teller, whole.take(order), start[order], end[order], sorted(ours, key=_key)).ledger()
+    whole = pa.concat_tables(there)
+    at = {name: whole.column_names.index(name) for name in ("slots", *_WORDS)}
+    slots = _end_to_end(whole["slots"].chunks)
+    whole = whole.set_column(at["slots"], "slots", pa.nulls(whole.num_rows)).combine_chunks()
+    for name in _WORDS:
+        whole = whole.set_column(at[name], name, whole[name].combine_chunks().dictionary_encode())
+    return whole.set_column(at["slots"], "slots", slots)
+
+
+def _end_to_end(chunks: Sequence[pa.DictionaryArray]) -> pa.DictionaryArray:
+    """Several dictionaries as one, without a look at their words."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    firsts = accumulate((len(one.dictionary) for one in chunks), initial=0)
+    indices = [pc.add(one.indices, pa.scalar(first, pa.int32())) for one, first in zip(chunks, firsts, strict=False)]
+    return pa.DictionaryArray.from_arrays(pa.concat_arrays(indices), pa.concat_arrays([one.dictionary for one in chunks]))
+
+
+def ledger(teller: Teller, rows: pa.Table, ours: Sequence[Attempt] = ()) -> Ledger:
+    """The attempts of these rows (``gathered``), each there once, and what we did ourselves."""
+    start, end = _whole(rows["start"], BEFORE), _ends(rows, teller)
+    order = _in_order(rows, start, end)
+    return _Rows(teller, rows.take(order), start[order], end[order], sorted(ours, key=_key)).ledger()
 
 
 @dataclass
@@ -118,7 +147,7 @@ class _Rows:
         return _whole(self.table["nominal_start"], AFTER), _whole(self.table["nominal_end"], AFTER)
 
     @cached_property
-    def _states(self) -> tuple[Ints, list[str]]:
+    def _states(self) -> tuple[Ints, Sequence[str]]:
         return _words(self.table["state"])
 
     def _in_state(self, state: str) -> Bools:
@@ -207,10 +236,36 @@ def _whole(column: Any, missing: int) -> Ints:
     return found
 
 
-def _words(column: Any) -> tuple[Ints, list[str]]:
-    """A column of words as numbers in the list that comes second; −1 for null."""
+def _words(column: Any) -> tuple[Ints, Sequence[str]]:
+    """A column of words as numbers in the sequence that comes second; −1 for null."""
     array = column.chunk(0)
-    return _whole(array.indices, -1), array.dictionary.to_pylist()
+    return _whole(array.indices, -1), _Words(array.dictionary)
+
+
+class _Words(Sequence[str]):
+    """Words that are asked for in their order: some thousand are made at a time, for all may be many."""
+
+    def __init__(self, words: pa.Array) -> None:
+        self._words = words
+        self._first = 0
+        self._made: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self._words[index].to_pylist()
+        if not self._first <= index < self._first + len(self._made):
+            if not 0 <= index < len(self):
+                raise IndexError(index)
+            self._first = index
+            self._made = self._words.slice(index, _AT_ONCE).to_pylist()
+        return self._made[index - self._first]
 
 
 def _ends(table: pa.Table, teller: Teller) -> Ints:

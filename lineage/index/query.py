@@ -122,7 +122,7 @@ class Query:
         return parts
 
     def _makers(self) -> list[Attempt]:
-        from lineage.index.ledger import ledger
+        from lineage.index.ledger import gathered, ledger
 
         find = self.teller.gathering.identities.find
         ours = as_attempts(self.effects, self.teller.gathering.identities)
@@ -135,7 +135,7 @@ class Query:
         tables = self.index.tables(self._numbers(jobs)) if jobs else []
         if not sum(one.num_rows for one in tables):
             return list(in_order(ours))
-        known = ledger(self.teller, tables, ours)
+        known = ledger(self.teller, gathered(tables), ours)
         writes, datasets, partitions = known.facts.writes, known.facts.datasets, known.facts.partitions
         places = writes.dataset.astype(np.int64) * len(partitions) + writes.partition
         found, inverse = np.unique(places, return_inverse=True)
@@ -251,7 +251,7 @@ class Query:
     def _by_columns(self, fault: Fault, fix: Fix | None, starts: set[Tagged]) -> tuple[History, BlastRadius]:
         """By ``lineage.arrays``. Raises NotPlain for what that does not cover."""
         from lineage.arrays import blast as columns
-        from lineage.index.ledger import ledger
+        from lineage.index.ledger import gathered, ledger
 
         dropped = self._dropped()
         jobs, datasets = self.reach.downstream({*starts, *(("dataset", one) for _, one in dropped)})
@@ -279,7 +279,7 @@ class Query:
                     self._reach_back(found_now, since, wanted)
             if any(since < read.get(job, AFTER) for job, since in wanted.items()):
                 continue
-            told = ledger(self.teller, tables, ours)
+            told = ledger(self.teller, gathered(tables), ours)
             if candidates is None:
                 chosen = told.of({JobId(*one) for kind, one in starts if kind == "job"})
                 seeds = choose(replace(self._bare, attempts=told.several(chosen)), fault, fix)

@@ -24,9 +24,6 @@ ASKED = [name for name in Row._fields if name not in {"odd", "run_crc"}]
 """The columns that attempts are made of; the others are for finding runs and taking them apart again."""
 
 
-WORDS = ("state", "partition_key", "slots")
-
-
 @dataclass
 class Index:
     """One generation of an index."""
@@ -44,6 +41,10 @@ class Index:
 
     @cached_property
     def dimension_tables(self) -> dict[str, pa.Table]:
+        import pyarrow as pa
+
+        # Arrow's own pools keep what their threads once had: of a large question half of all memory
+        pa.set_memory_pool(pa.system_memory_pool())
         return {name: self.table(self.manifest.tables[name]) for name in TABLES}
 
     @cached_property
@@ -70,18 +71,18 @@ class Index:
         return [row for table in self._tables(names, jobs) for row in rows_in(table)]
 
     def tables(self, jobs: Collection[int], *, since: int | None = None, until: int | None = None) -> list[pa.Table]:
-        """As ``rows``, in columns; those of words, in which much repeats, are dictionaries."""
-        return [_worded(one) for one in self._tables([part.file for part in self.parts(since, until)], jobs)]
+        """As ``rows``, in columns; ``slots``, which are long and repeat, as dictionaries of no more than is there."""
+        return list(self._tables([part.file for part in self.parts(since, until)], jobs, words=True))
 
-    def _tables(self, names: list[str], jobs: Collection[int] | None) -> Iterator[pa.Table]:
+    def _tables(self, names: list[str], jobs: Collection[int] | None, *, words: bool = False) -> Iterator[pa.Table]:
         """Files side by side, in their order."""
         from concurrent.futures import ThreadPoolExecutor
 
         if len(names) < 2:
-            yield from (self._read(name, jobs, ASKED) for name in names)
+            yield from (self._read(name, jobs, ASKED, words=words) for name in names)
             return
         with ThreadPoolExecutor(self.files.at_once) as pool:
-            yield from pool.map(lambda name: self._read(name, jobs, ASKED), names)
+            yield from pool.map(lambda name: self._read(name, jobs, ASKED, words=words), names)
 
     def parts(self, since: int | None = None, until: int | None = None) -> Iterator[Part]:
         """The files of attempts that ended on the day of ``since`` (ns UTC) or later, or not yet; ``until`` as for ``rows``."""
@@ -115,7 +116,7 @@ class Index:
                 found += rows_in(table.filter(pc.is_in(table["run"], value_set=pa.array(sorted(runs), pa.string()))))
         return found
 
-    def _read(self, name: str, jobs: Collection[int] | None, columns: list[str] | None) -> pa.Table:
+    def _read(self, name: str, jobs: Collection[int] | None, columns: list[str] | None, *, words: bool = False) -> pa.Table:
         """A file, or its row groups that may hold rows of these jobs, less the rows of others."""
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -123,7 +124,7 @@ class Index:
 
         try:
             with self.files.open(name) as file:
-                parquet = pq.ParquetFile(file)
+                parquet = pq.ParquetFile(file, read_dictionary=["slots"] if words else None)
                 if jobs is None:
                     return parquet.read(columns=columns, use_threads=False)
                 groups = list(_groups(parquet.metadata, sorted(jobs)))
@@ -133,13 +134,20 @@ class Index:
                 f"the event index {self.files.place} lacks {name}, or it is damaged: {error}",
                 "remove the index and run incident lineage ingest again: it is made from the sources",
             ) from error
-        return table.filter(pc.is_in(table["job"], value_set=pa.array(sorted(jobs), pa.int32())))
+        table = table.filter(pc.is_in(table["job"], value_set=pa.array(sorted(jobs), pa.int32())))
+        return _used(table) if words else table
 
 
-def _worded(table: pa.Table) -> pa.Table:
-    for name in WORDS:
-        table = table.set_column(table.column_names.index(name), name, table[name].dictionary_encode())
-    return table
+def _used(table: pa.Table) -> pa.Table:
+    """The rows, less the slots in their dictionaries that none of them has."""
+    import pyarrow as pa
+
+    chunks = []
+    for chunk in table["slots"].chunks:
+        number = chunk.indices.dictionary_encode()
+        chunks.append(pa.DictionaryArray.from_arrays(number.indices, chunk.dictionary.take(number.dictionary)))
+    words = pa.chunked_array(chunks, pa.dictionary(pa.int32(), pa.string()))
+    return table.set_column(table.column_names.index("slots"), "slots", words)
 
 
 def _groups(metadata: Any, jobs: list[int]) -> Iterator[int]:

@@ -40,13 +40,14 @@ def said_once(slots: Ints, texts: Sequence[str], width: Ints, copies: Ints, wide
     positions: dict[tuple[str, int, int], tuple[int, ...] | None] = {}
     rows: list[int] = []
     places: list[tuple[int, ...]] = []
-    names: list[list[str]] = []
+    number = _Numbers()
+    names: list[int] = []
     for at, code in enumerate(found.tolist()):
-        rest, number = divmod(code, forms)
+        rest, often = divmod(code, forms)
         text_of, wide = divmod(rest, widest + 1)
         if not text_of:
             continue
-        text, often = texts[text_of - 1], max(number, 1)
+        text, often = texts[text_of - 1], max(often, 1)
         pieces = text.split('"')
         form = '"'.join(pieces[::2]), wide, often
         if form not in positions:
@@ -58,17 +59,24 @@ def said_once(slots: Ints, texts: Sequence[str], width: Ints, copies: Ints, wide
             good[at] = often == 1 or named == first * often
             rows.append(at)
             places.append(place)
-            names.append(first)
+            names.extend(map(number.__getitem__, first))
         elif (said := _said(text, wide, often)) is None:
             good[at] = False
         else:
             for position, partitions in said:
                 parts[at, position] = told.setdefault(partitions, len(told))
-    flat = list(chain.from_iterable(names))
-    number_of = {name: told.setdefault((name,), len(told)) for name in dict.fromkeys(flat)}
+    number_of = np.array([told.setdefault((name,), len(told)) for name in number], np.int32)
     owner = np.repeat(np.array(rows, np.int64), [len(one) for one in places])
-    parts[owner, np.fromiter(chain.from_iterable(places), np.int64, len(flat))] = [number_of[name] for name in flat]
+    parts[owner, np.fromiter(chain.from_iterable(places), np.int64, len(owner))] = number_of[names] if names else 0
     return Said(np.where(good[inverse], inverse, -1), parts, list(told))
+
+
+class _Numbers(dict[str, int]):
+    """Numbers for names, in the order in which they appear."""
+
+    def __missing__(self, name: str) -> int:
+        self[name] = number = len(self)
+        return number
 
 
 def _positions(text: str, width: int, copies: int) -> tuple[int, ...] | None:
