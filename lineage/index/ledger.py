@@ -22,35 +22,29 @@ from lineage.timestamps import AFTER, BEFORE
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_WORDS = ("state", "partition_key")
-"""Columns of few words."""
-
 _AT_ONCE = 1 << 12
 _KEPT = 1 << 14
 """Attempts made that are kept: explanations of neighbouring cells share them."""
 
 
-def gathered(tables: Sequence[pa.Table]) -> pa.Table:
-    """Rows as one table, in which columns of words are dictionaries; in that of ``slots`` a word may be there several times.
-
-    Raises NotPlain when nothing ran.
-    """
+def gathered(teller: Teller, tables: list[pa.Table]) -> pa.Table:
+    """Rows as one table, in the order of attempts. Empties ``tables``: nothing is held twice. Raises NotPlain when nothing ran."""
     import pyarrow as pa
 
-    there = [one for one in tables if one.num_rows]
-    if not there:
+    whole = pa.concat_tables(tables)
+    tables.clear()
+    if not whole.num_rows:
         raise NotPlain("nothing ran")
-    whole = pa.concat_tables(there)
-    at = {name: whole.column_names.index(name) for name in ("slots", *_WORDS)}
-    slots = _end_to_end(whole["slots"].chunks)
-    whole = whole.set_column(at["slots"], "slots", pa.nulls(whole.num_rows)).combine_chunks()
-    for name in _WORDS:
-        whole = whole.set_column(at[name], name, whole[name].combine_chunks().dictionary_encode())
-    return whole.set_column(at["slots"], "slots", slots)
+    order = _in_order(whole, _whole(whole["start"], BEFORE), _ends(whole, teller))
+    columns = dict(zip(whole.column_names, whole.columns, strict=True))
+    del whole
+    for name, column in columns.items():
+        columns[name] = (_end_to_end(column.chunks) if name == "slots" else column.combine_chunks()).take(order)
+    return pa.table(columns)
 
 
 def _end_to_end(chunks: Sequence[pa.DictionaryArray]) -> pa.DictionaryArray:
-    """Several dictionaries as one, without a look at their words."""
+    """Several dictionaries as one, without a look at their words: one may be there several times."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -60,10 +54,8 @@ def _end_to_end(chunks: Sequence[pa.DictionaryArray]) -> pa.DictionaryArray:
 
 
 def ledger(teller: Teller, rows: pa.Table, ours: Sequence[Attempt] = ()) -> Ledger:
-    """The attempts of these rows (``gathered``), each there once, and what we did ourselves."""
-    start, end = _whole(rows["start"], BEFORE), _ends(rows, teller)
-    order = _in_order(rows, start, end)
-    return _Rows(teller, rows.take(order), start[order], end[order], sorted(ours, key=_key)).ledger()
+    """The attempts of rows that were ``gathered``, each there once, and what we did ourselves."""
+    return _Rows(teller, rows, _whole(rows["start"], BEFORE), _ends(rows, teller), sorted(ours, key=_key)).ledger()
 
 
 @dataclass
@@ -238,7 +230,11 @@ def _whole(column: Any, missing: int) -> Ints:
 
 def _words(column: Any) -> tuple[Ints, Sequence[str]]:
     """A column of words as numbers in the sequence that comes second; −1 for null."""
-    array = column.chunk(0)
+    import pyarrow as pa
+
+    array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    if not pa.types.is_dictionary(array.type):
+        array = array.dictionary_encode()
     return _whole(array.indices, -1), _Words(array.dictionary)
 
 

@@ -135,7 +135,7 @@ class Query:
         tables = self.index.tables(self._numbers(jobs)) if jobs else []
         if not sum(one.num_rows for one in tables):
             return list(in_order(ours))
-        known = ledger(self.teller, gathered(tables), ours)
+        known = ledger(self.teller, gathered(self.teller, tables), ours)
         writes, datasets, partitions = known.facts.writes, known.facts.datasets, known.facts.partitions
         places = writes.dataset.astype(np.int64) * len(partitions) + writes.partition
         found, inverse = np.unique(places, return_inverse=True)
@@ -279,7 +279,8 @@ class Query:
                     self._reach_back(found_now, since, wanted)
             if any(since < read.get(job, AFTER) for job, since in wanted.items()):
                 continue
-            told = ledger(self.teller, gathered(tables), ours)
+            tables = [gathered(self.teller, tables)]
+            told = ledger(self.teller, tables[0], ours)
             if candidates is None:
                 chosen = told.of({JobId(*one) for kind, one in starts if kind == "job"})
                 seeds = choose(replace(self._bare, attempts=told.several(chosen)), fault, fix)
