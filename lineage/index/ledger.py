@@ -31,10 +31,10 @@ def gathered(teller: Teller, tables: list[pa.Table]) -> pa.Table:
     """Rows as one table, in the order of attempts. Empties ``tables``: nothing is held twice. Raises NotPlain when nothing ran."""
     import pyarrow as pa
 
+    if not any(one.num_rows for one in tables):
+        raise NotPlain("nothing ran")
     whole = pa.concat_tables(tables)
     tables.clear()
-    if not whole.num_rows:
-        raise NotPlain("nothing ran")
     order = _in_order(whole, _whole(whole["start"], BEFORE), _ends(whole, teller))
     columns = dict(zip(whole.column_names, whole.columns, strict=True))
     del whole
