@@ -20,13 +20,17 @@ def read_batches(
     first_line: int | None = None,
     size: int = 20_000,
     filling: Filling | None = None,
+    goes_on: bool = False,
+    ends: bool = True,
 ) -> Iterator[Batch]:
     """The events of one stream in the order of its lines, in batches of about ``size`` lines; ``first_line``: as for ``events_of``.
 
-    ``filling``: one that is kept for the next stream; it stands at a new batch when this one ends.
+    ``filling``: one that is kept for the next stream; it stands at a new batch when this one ends. ``goes_on``: what waited at the
+    end of the stream before may go on in this one; ``ends``: nothing goes on in the next.
     """
     filling = filling or Filling()
-    filling.forget()
+    if not goes_on:
+        filling.forget()
     add, number = filling.add, (first_line or 1) - 1
     full = number + size
     try:
@@ -40,6 +44,7 @@ def read_batches(
     except UNREADABLE as error:
         problems.skipped.append(cut_short(name, error))
     filling.lines = number - (first_line or 1) + 1
-    filling.settle()
+    if ends:
+        filling.settle()
     if filling.holds():
         yield filling.taken()

@@ -74,6 +74,14 @@ class Filling:
         for run_id in list(self._waiting):
             self._in_vain(run_id)
 
+    def waiting(self) -> Batch:
+        """What waits, as a batch that follows: to be taken if nothing goes on from here."""
+        batch = self.batch.following()
+        for run_id, said in self._waiting.items():
+            for one in (*self._earlier.get(run_id, ()), said):
+                _alone(batch, run_id, one)
+        return batch
+
     def forget(self) -> None:
         """Forget what nobody took: of a stream that was not read to its end."""
         self._waiting.clear()
@@ -171,10 +179,14 @@ class Filling:
             self._alone(run_id, said)
 
     def _alone(self, run_id: str, said: Said) -> None:
-        _, time, head, named, nominal, key, code, flags = said
-        slots = tuple([(at, () if partitions is None else partitions.texts, version) for at, partitions, version in named])
-        batch = self.batch
-        batch.time.append(time)
-        batch.head.append(head)
-        batch.run.append(run_id)
-        batch.extra.append(Extra(slots, nominal, key, code) if flags or slots else None)
+        _alone(self.batch, run_id, said)
+
+
+def _alone(batch: Batch, run_id: str, said: Said) -> None:
+    """Add an event to a batch by itself."""
+    _, time, head, named, nominal, key, code, flags = said
+    slots = tuple([(at, () if partitions is None else partitions.texts, version) for at, partitions, version in named])
+    batch.time.append(time)
+    batch.head.append(head)
+    batch.run.append(run_id)
+    batch.extra.append(Extra(slots, nominal, key, code) if flags or slots else None)

@@ -1,8 +1,7 @@
 """A second process that decodes parts of a large file while this one does the rest of them, and everything else.
 
-The parts are byte ranges that end at line ends; whoever is free takes the next. Nothing depends on who did which: the events are
-the same, and line numbers are counted together afterwards. A helper that cannot be started, or dies, costs time only: what it had
-in hand is decoded here. It ends with the pipe to this process, also when this process is killed.
+It tells with each part what it has waiting after it: whoever asked needs nothing else of it. A helper that cannot be started, or
+dies, costs time only. It ends with the pipe to this process, also when this process is killed.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ import pickle
 import signal
 import stat
 import sys
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
@@ -27,7 +26,7 @@ from lineage.decoding.filling import Filling
 from lineage.decoding.streams import BUFFER, Range
 from lineage.events import DatasetRef
 from lineage.index.batch import Batch, Dated, Extra, Head
-from lineage.sources import Problems, Skipped
+from lineage.sources import Problems
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -36,12 +35,6 @@ if TYPE_CHECKING:
 
 LARGE: Final = 96 * 1024 * 1024
 """Bytes of lines from which a helper pays: starting one costs what a tenth of them does."""
-
-_PART = 32 * 1024 * 1024
-"""Large: a run whose beginning and end are in two parts costs more than one that a decoder sees whole."""
-
-_AHEAD = 3
-"""Parts that the helper is given ahead, so that it does not wait while we write; what bounds the memory of its answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,66 +69,18 @@ def pays(file: BinaryIO, size: int) -> bool:
         return False
 
 
-def read_together(
-    path: str, file: BinaryIO, begin: int, end: int, problems: Problems, first_line: int, filling: Filling, helper: Helper
-) -> Iterator[Batch]:
-    """The events of a range of an open file of lines, in no order; ``filling.lines`` is the number of its lines afterwards."""
-    parts = list(_parts(path, file, begin, end))
-    done: dict[int, Decoded] = {}
-    waiting = deque(range(len(parts)))
-    given: deque[int] = deque()
-    try:
-        while waiting or given:
-            while waiting and len(given) < min(_AHEAD, 1 + len(waiting) // 2) and helper.give(parts[waiting[0]]):
-                given.append(waiting.popleft())  # fewer towards the end, so that both are done at once
-            if given and (not waiting or helper.has_answered()):
-                answer = helper.answer()
-                if answer is None:  # it is gone, and what it was given is still to be done
-                    waiting.extendleft(reversed(given))
-                    given.clear()
-                    continue
-                batch, done[given.popleft()] = answer
-                if len(batch):
-                    yield batch
-            elif waiting:
-                number = waiting.popleft()
-                found = Problems()
-                yield from _batches(parts[number], file, found, filling)
-                done[number] = Decoded(filling.lines, found)
-    finally:
-        if given:
-            helper.close()  # nobody would take its answers for what they are
-    _count_together(path, [done[number] for number in range(len(parts))], problems, first_line, filling)
-
-
-def _count_together(path: str, decoded: list[Decoded], problems: Problems, first_line: int, filling: Filling) -> None:
-    """The problems of all parts with the line numbers of the whole."""
-    lines = first_line - 1
-    for one in decoded:
-        for mine, all_of_them in ((one.problems.skipped, problems.skipped), (one.problems.noted, problems.noted)):
-            all_of_them += [Skipped(path, said.line + lines if said.line else 0, said.reason) for said in mine]
-        lines += one.lines
-    filling.lines = lines - (first_line - 1)
-
-
-def _parts(path: str, file: BinaryIO, begin: int, end: int) -> Iterator[Part]:
-    inode = _inode(file)
-    while begin < end:
-        file.seek(min(begin + _PART, end) - 1)
-        file.readline()  # to the end of the line that the part's last byte is in
-        last = min(file.tell(), end)
-        yield Part(path, inode, begin, last)
-        begin = last
-
-
-def _inode(file: BinaryIO) -> tuple[int, int]:
+def inode_of(file: BinaryIO) -> tuple[int, int]:
+    """What tells an open file from another that took its name."""
     found = os.fstat(file.fileno())
     return found.st_dev, found.st_ino
 
 
-def _batches(part: Part, file: BinaryIO, problems: Problems, filling: Filling, size: int = 20_000) -> Iterator[Batch]:
+def decoded(
+    part: Part, file: BinaryIO, problems: Problems, filling: Filling, *, goes_on: bool, size: int = 20_000
+) -> Iterator[Batch]:
+    """The events of a part but for those of runs that wait; ``goes_on``: it follows on the one that was decoded last."""
     stream = io.BufferedReader(Range(file, part.begin, part.end), BUFFER)
-    yield from read_batches(part.path, stream, problems, first_line=1, size=size, filling=filling)
+    return read_batches(part.path, stream, problems, first_line=1, size=size, filling=filling, goes_on=goes_on, ends=False)
 
 
 # --- the helper ----------------------------------------------------------------------------------------------------------
@@ -143,8 +88,12 @@ def _batches(part: Part, file: BinaryIO, problems: Problems, filling: Filling, s
 _Repeated = tuple[list[DatasetRef], list[Head], list[tuple[int, ...]], list[Dated]]
 """What is told once for batches that follow one another: references, heads, shapes, and notes."""
 
-_Answer = tuple[bool, _Repeated, "pa.RecordBatch | None", list[int], list[int], list[str | None], list[Any], Decoded]
-"""Whether what repeats is numbered anew, what is new of it, the columns of one batch, and what else is to be told."""
+_Events = tuple[list[int], list[int], list[str | None], list[Any]]
+"""The columns of events by themselves: time, head, run, and what else is told."""
+
+_Answer = tuple[bool, _Repeated, "pa.RecordBatch | None", _Events, bytes, Decoded]
+"""Whether what repeats is numbered anew, what is new of it, pairs and events of one batch, events that wait (packed by themselves:
+they are seldom looked at), and how it went."""
 
 
 def main() -> None:
@@ -166,21 +115,27 @@ def serve(pipe: Connection) -> None:
     with suppress(EOFError, OSError):
         while True:
             problems = Problems()
-            part: Part = pipe.recv()
+            part, goes_on = pipe.recv()
             with Path(part.path).open("rb", 0) as file:
-                if _inode(file) != part.inode:
+                if inode_of(file) != part.inode:
                     return  # who asked has the right one open
-                batch = next(_batches(part, file, problems, filling, size=1 << 62), Batch())
-            anew = batch.refs is not before.refs and len(batch) > 0
+                made = next(decoded(part, file, problems, filling, goes_on=goes_on, size=1 << 62), None)
+            batch = filling.batch if made is None else made  # nothing may be but what waits
+            anew = batch.refs is not before.refs
             if anew:
                 before, told = batch, (0, 0, 0, 0)
+            waiting = pickle.dumps(
+                _columns(filling.waiting()), pickle.HIGHEST_PROTOCOL
+            )  # its numbers are among those that are told now
             refs, heads, shapes, dated = _repeated(before)
             new = refs[told[0] :], heads[told[1] :], shapes[told[2] :], dated[told[3] :]
             told = len(refs), len(heads), len(shapes), len(dated)
-            extra = [one and tuple(one) for one in batch.extra]
-            decoded = Decoded(filling.lines, problems)
-            answer: _Answer = (anew, new, batch.pairs, batch.time, batch.head, batch.run, extra, decoded)
+            answer: _Answer = (anew, new, batch.pairs, _columns(batch), waiting, Decoded(filling.lines, problems))
             pipe.send_bytes(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
+
+
+def _columns(batch: Batch) -> _Events:
+    return batch.time, batch.head, batch.run, [one and tuple(one) for one in batch.extra]
 
 
 def _repeated(batch: Batch) -> _Repeated:
@@ -221,11 +176,11 @@ class Helper:
         self._gone = True
         return False
 
-    def give(self, part: Part) -> bool:
-        """Ask for a part; False when there is nobody to ask."""
+    def give(self, part: Part, *, goes_on: bool) -> bool:
+        """Ask for a part, which may go on from the one that was asked for before; False when there is nobody to ask."""
         if self.begin() and self._pipe is not None:
             with suppress(OSError):
-                self._pipe.send(part)
+                self._pipe.send((part, goes_on))
                 return True
         self._gone = True
         return False
@@ -234,14 +189,14 @@ class Helper:
         """Whether an answer is here already, or none will ever come."""
         return not self._answers.empty()
 
-    def answer(self) -> tuple[Batch, Decoded] | None:
-        """The next answer, in the order of asking; None when there will be none."""
+    def answer(self) -> tuple[Batch, Callable[[], Batch], Decoded] | None:
+        """The next answer, in the order of asking: a batch, what waits after it, and how it went; None when there will be none."""
         told = self._answers.get()
         if told is None:
             self._gone = True
             return None
         answer: _Answer = pickle.loads(told)  # noqa: S301  # our own process made it
-        anew, new, pairs, time, head, run, extra, decoded = answer
+        anew, new, pairs, events, waiting, done = answer
         self._last = Batch() if anew else self._last.following()
         refs, heads, shapes, dated = new
         self._last.refs.extend(refs)
@@ -249,9 +204,7 @@ class Helper:
         self._last.shapes.extend(shapes)
         self._last.dated.extend(dated)
         self._last.pairs = pairs
-        self._last.time, self._last.head, self._last.run = time, head, run
-        self._last.extra = [None if one is None else _extra(Extra, one) for one in extra]
-        return self._last, decoded
+        return _with(self._last, events), partial(_unpacked, self._last.following(), waiting), done
 
     def _start(self) -> None:
         """As a program of its own: a fork would copy locks of threads that are not there, a spawn would run our caller again."""
@@ -278,6 +231,16 @@ def _receive(pipe: Connection, answers: SimpleQueue[bytes | None]) -> None:
         while True:
             answers.put(pipe.recv_bytes())
     answers.put(None)
+
+
+def _unpacked(batch: Batch, events: bytes) -> Batch:
+    return _with(batch, pickle.loads(events))  # noqa: S301  # our own process made it
+
+
+def _with(batch: Batch, events: _Events) -> Batch:
+    batch.time, batch.head, batch.run, extra = events
+    batch.extra = [None if one is None else _extra(Extra, one) for one in extra]
+    return batch
 
 
 _extra = tuple.__new__

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO
 from lineage.decoding.batches import read_batches
 from lineage.decoding.filling import Filling
 from lineage.decoding.streams import BUFFER, Range
-from lineage.decoding.workers import Helper, pays, read_together
+from lineage.decoding.together import read_together
+from lineage.decoding.workers import Helper, pays
 from lineage.index.batch import Batch
 from lineage.index.manifest import Known, Note
 from lineage.sources import Problems

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from lineage.decoding import together as shared
 from lineage.decoding import workers
 from lineage.decoding.batches import read_batches
 from lineage.decoding.filling import Filling
-from lineage.decoding.workers import Helper, pays, read_together
+from lineage.decoding.together import read_together
+from lineage.decoding.workers import Helper, pays
 from lineage.events import Event
 from lineage.index.batch import Batch
 from lineage.index.dimensions import Dimensions
@@ -52,15 +54,46 @@ def together(path: Path, first_line: int) -> tuple[list[Event], Problems, int]:
 def test_two_processes_tell_what_one_tells(file: Path, monkeypatch: pytest.MonkeyPatch, part: int) -> None:
     if part == 1:  # a line each
         file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:60]))
-    monkeypatch.setattr(workers, "_PART", part)
+    monkeypatch.setattr(shared, "_PART", part)
     expected = alone(file, 1000)
     assert together(file, 1000) == expected
     assert expected[1].skipped
     assert expected[1].noted
 
 
+def test_a_run_is_cut_in_two_only_where_the_processes_meet(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared, "_PART", 10_000)
+    size = file.stat().st_size
+    assert size > 30 * 10_000
+    with file.open("rb") as opened, Helper() as helper:
+        batches = list(read_together(str(file), opened, 0, size, Problems(), 1, Filling(), helper))
+    with file.open("rb") as opened:
+        whole = list(read_batches(str(file), opened, Problems(), first_line=1))
+    assert sum(map(len, batches)) == sum(map(len, whole))
+    by_themselves = sum(len(one.time) for one in batches) - sum(len(one.time) for one in whole)
+    assert by_themselves < sum(map(len, whole)) / 10
+
+
+def test_what_a_process_has_is_a_range_and_at_the_end_the_later_half_of_what_the_other_has() -> None:
+    parts = shared._Shared(20)
+    first, goes_on = parts.for_helper() or (0, True)
+    assert 5 < first < 15
+    assert not goes_on
+    assert parts.for_helper() == (first + 1, True)
+    assert [parts.for_us() for _ in range(first)] == [(number, number > 0) for number in range(first)]
+    left = 20 - first - 2
+    taken, goes_on = parts.for_us() or (0, True)
+    assert (taken, goes_on) == (20 - (left + 1) // 2, False)
+    parts.back([first + 1])
+    rest = [parts.for_us() for _ in range(left)]
+    assert rest[0] == (first + 1, False)
+    assert {number for number, _ in filter(None, rest)} == {*range(first + 1, 20)} - {taken}
+    assert parts.for_us() is None
+    assert parts.for_helper() is None
+
+
 def test_a_helper_that_dies_costs_nothing_but_time(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_PART", 20_000)
+    monkeypatch.setattr(shared, "_PART", 20_000)
     answer = workers.Helper.answer
     killed: list[int] = []
 
@@ -77,7 +110,7 @@ def test_a_helper_that_dies_costs_nothing_but_time(file: Path, monkeypatch: pyte
 
 
 def test_a_helper_that_finds_another_file_of_that_name_leaves_it_alone(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_PART", 20_000)
+    monkeypatch.setattr(shared, "_PART", 20_000)
     expected = alone(file, 1)
     problems, filling = Problems(), Filling()
     with file.open("rb") as opened, Helper() as helper:
@@ -90,7 +123,7 @@ def test_a_helper_that_finds_another_file_of_that_name_leaves_it_alone(file: Pat
 
 
 def test_a_helper_that_cannot_be_started_is_done_without(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "_PART", 20_000)
+    monkeypatch.setattr(shared, "_PART", 20_000)
 
     def fails(_: object) -> None:
         raise BlockingIOError("no more processes")
@@ -102,7 +135,7 @@ def test_a_helper_that_cannot_be_started_is_done_without(file: Path, monkeypatch
 def test_one_helper_reads_one_file_after_another_also_after_one_that_was_given_up(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workers, "_PART", 20_000)
+    monkeypatch.setattr(shared, "_PART", 20_000)
     expected = alone(file, 1)[0]
     size = file.stat().st_size
     filling = Filling()
