@@ -53,9 +53,10 @@ class Days:
         import pyarrow.compute as pc
 
         for day, file in self._suspects(crcs):
-            table = self._table(file)
-            for row in rows_in(table.filter(pc.is_in(table["run"], value_set=runs))):
-                yield day, file, row
+            there = pc.is_in(self._table(file, ["run"])["run"], value_set=runs)
+            if pc.any(there).as_py():  # not only another with the same checksum
+                for row in rows_in(self._table(file).filter(there)):
+                    yield day, file, row
 
     def _suspects(self, crcs: pa.Array) -> list[tuple[str, str]]:
         """Day and file of those that hold a run with one of these checksums."""

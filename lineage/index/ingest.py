@@ -14,7 +14,7 @@ from lineage.index.files import Files
 from lineage.index.lately import Lately
 from lineage.index.manifest import PENDING, Known, Manifest, clear, commit, latest, latest_generation, published
 from lineage.index.numbering import numbered
-from lineage.index.recent import Entry, Recent, recent
+from lineage.index.recent import Entry, Recent
 from lineage.index.rows import Row, Told, checksum, events_of, rows_of
 from lineage.index.schema import ROW_GROUP, attempts_table, counted, dimensions, pairs_table, parquet, rows_in, tables, without
 
@@ -58,7 +58,7 @@ class Ingest:
         made = cls(files, base)
         if base.tables:
             found = {name: read_table(files, file) for name, file in base.tables.items()}
-            made.dimensions, made.recent = dimensions(found), recent(found["recent"])
+            made.dimensions, made.recent = dimensions(found), Recent(found["recent"])
         return made
 
     # --- taking --------------------------------------------------------------------------------------------------------------

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from lineage.cadence import RECENT
 from lineage.index.dimensions import Dimensions
 from lineage.index.recent import Recent
-from lineage.index.schema import counted, rows_in, without
+from lineage.index.schema import counted, without
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,22 +47,37 @@ class Lately:
 
     def settle(self, recent: Recent, known: Dimensions) -> None:
         """Tell ``recent`` of them."""
-        for table in self._last(known) if self._tables else ():
-            for row in rows_in(table):
-                recent.add(known.jobs_of(row.shape), row)
+        if self._tables:
+            shared, others = self._last(known)
+            recent.extend(others)
+            if shared.num_rows:
+                recent.extend(_by_teller(shared, known))
         self._tables, self._held = [], 0
 
     def _last(self, known: Dimensions) -> list[pa.Table]:
-        """The last attempts of each job, and all of which several jobs tell."""
+        """All of which several jobs tell, and the last attempts of each job."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         table = pa.concat_tables(self._tables)
         shapes = [shape for shape, _ in counted(table["shape"]) if len(known.jobs_of(shape)) > 1]
         shared = pc.is_in(table["shape"], value_set=pa.array(shapes, pa.int32()))
-        parts, first = [table.filter(shared)], 0
-        table = table.filter(pc.invert(shared)).sort_by([("job", "ascending"), ("start", "ascending")])
-        for _, count in counted(table["job"]):
-            parts.append(table.slice(first + max(0, count - _LAST), min(count, _LAST)))
-            first += count
-        return [pa.concat_tables(parts).combine_chunks()]
+        others = table.filter(pc.invert(shared)).sort_by([("job", "ascending"), ("start", "ascending")])
+        last, end = [], 0
+        for _, count in counted(others["job"]):
+            end += count
+            last.append(range(end - min(count, _LAST), end))
+        return [
+            table.filter(shared).combine_chunks(),
+            others.take(pa.array(chain.from_iterable(last), pa.int64())).combine_chunks(),
+        ]
+
+
+def _by_teller(table: pa.Table, known: Dimensions) -> pa.Table:
+    """Attempts once for each job that tells of them."""
+    import pyarrow as pa
+
+    tellers = [known.jobs_of(shape) for shape in table["shape"].to_pylist()]
+    again = pa.array([place for place, jobs in enumerate(tellers) for _ in jobs], pa.int64())
+    jobs = pa.array(list(chain.from_iterable(tellers)), pa.int32())
+    return table.take(again).set_column(table.schema.get_field_index("job"), "job", jobs)
