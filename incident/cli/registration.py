@@ -12,7 +12,8 @@ from typing import Any, get_type_hints
 
 import typer
 
-from incident.cli.help import Announced, Commands, PlainCommand, PlainGroup
+from incident.cli.announced import Announced, Commands
+from incident.cli.help import PlainCommand, PlainGroup
 from incident.cli.invocation import COMMON, COMMON_DEFAULTS, Invocation
 from incident.cli.options import SPREAD, Lineage
 from incident.report import Report

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from incident import __version__
-from incident.cli.help import EXIT_CODES, Commands, PlainGroup
+from incident.cli.announced import Commands
+from incident.cli.help import EXIT_CODES, PlainGroup
 from incident.cli.registration import adapter, made
 from incident.context import Context
 from incident.errors import UsageError
