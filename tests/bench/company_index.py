@@ -5,20 +5,29 @@ The references are those that decoding its plain events would give; what differs
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from lineage.datasets import DatasetId, JobId
 from lineage.events import DatasetRef
 from lineage.index.batch import KIND, Batch, Slot
+from lineage.index.days import read_table
 from lineage.index.files import LocalFiles
 from lineage.index.ingest import Ingest
-from lineage.timestamps import from_datetime
+from lineage.index.rows import checksum
+from lineage.timestamps import SECOND, from_datetime
 from tests.bench.company import Company, Job, Reading, Run, Table, partitions
 
 _KIND = {str(kind): number for kind, number in KIND.items()}
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _DAYS_AT_ONCE = 20
 """Between two checkpoints."""
 
@@ -41,6 +50,52 @@ def year(company: Company, place: Path) -> Path:
                     ingest.checkpoint(made)
             ingest.commit(made)
     return place
+
+
+def repeated(made: Path, days: int, times: int, place: Path) -> Path:
+    """The index of a company whose every so many days are as the first; the one that is there already, when it is whole.
+
+    For histories that take hours to draw: dates, times and run ids differ, all else is as it was.
+    """
+    if not (place / "generations").is_dir():
+        shutil.rmtree(place, ignore_errors=True)
+        ingest, base = Ingest.open(LocalFiles(place)), Ingest.open(LocalFiles(made))
+        ingest.dimensions = base.dimensions
+        ingest.dimensions.attempts = [count * times for count in ingest.dimensions.attempts]
+        with LocalFiles(place).locked():
+            ingest.begin()
+            for time in range(times):
+                for _, part in base.base.parts():
+                    table = _moved(read_table(base.files, part.file), timedelta(days=days * time), time)
+                    ingest._days.add(table, {})
+                    if time == times - 1:
+                        ingest._lately.add(table, ingest.dimensions)
+            ingest.commit(ingest.manifest({}, [], (), base.base.events * times))
+    return place
+
+
+def _moved(table: pa.Table, by: timedelta, number: int) -> pa.Table:
+    """Attempts so much later."""
+    later = int(by.total_seconds()) * SECOND
+    for name in ("start", "end", "nominal_start", "nominal_end"):
+        table = _with(table, name, pc.add(table[name], later))
+    runs = pc.binary_join_element_wise(pc.utf8_slice_codeunits(table["run"], 0, -3), f"{number:03x}", "")
+    table = _with(table, "run", runs)
+    table = _with(table, "run_crc", pa.array(map(checksum, runs.to_pylist()), pa.uint32()))
+    slots = table["slots"].combine_chunks().dictionary_encode()
+    moved = _dates_moved("\n".join(slots.dictionary.to_pylist()), by).split("\n")
+    table = _with(table, "slots", pa.array(moved, pa.string()).take(slots.indices))
+    times = [None if told is None else [one + later for one in told] for told in table["times"].to_pylist()]
+    return _with(table, "times", pa.array(times, table.schema.field("times").type))
+
+
+def _with(table: pa.Table, name: str, column: Any) -> pa.Table:
+    return table.set_column(table.column_names.index(name), name, column)
+
+
+def _dates_moved(text: str, by: timedelta) -> str:
+    found = {day: str(date.fromisoformat(day) + by) for day in set(_DATE.findall(text))}
+    return _DATE.sub(lambda match: found[match[0]], text)
 
 
 class _Rows:
