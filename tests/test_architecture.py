@@ -31,7 +31,10 @@ SEAMS = {
     "numpy": {
         *(
             f"lineage/arrays/{name}.py"
-            for name in ("absent", "blast", "facts", "ledger", "places", "radius", "seeing", "spread", "states")
+            for name in (
+                *("absent", "blast", "facts", "ledger", "overlapping", "paths", "places", "reached_attempts", "reached_cells"),
+                *("seeing", "spread", "states", "summary"),
+            )
         ),
         *(f"lineage/index/{name}.py" for name in ("ledger", "narrowing", "query", "resolving", "saying")),
     },

@@ -10,9 +10,11 @@ from lineage.arrays.absent import read_while_absent
 from lineage.arrays.facts import INFERRED, Bools, Ints
 from lineage.arrays.ledger import Ledger
 from lineage.arrays.places import Places
-from lineage.arrays.radius import Shown
+from lineage.arrays.reached_attempts import Attempts
+from lineage.arrays.reached_cells import Cells
 from lineage.arrays.spread import Spread, spread
 from lineage.arrays.states import states
+from lineage.arrays.summary import Summary
 from lineage.blast import echo, static
 from lineage.blast_radius import BlastRadius
 from lineage.datasets import DatasetId
@@ -50,16 +52,17 @@ def since(judged: Judged) -> dict[DatasetId, int]:
 def radius_of(history: History, ledger: Ledger, fault: Fault, judged: Judged) -> tuple[BlastRadius, Ints]:
     """What was reached, as a blast radius, and the numbers of the attempts. ``history``: with the attempts of the ledger."""
     found = judged.spread
-    shown = Shown(history, ledger, found, states(found), judged.reasons)
+    cells = Cells(history, ledger, found, states(found), judged.reasons)
+    attempts = Attempts(history, ledger, found, cells.doubted)
     graph = DependencyGraph(history)
-    told = shown.overview()
-    reached, seeds = np.sort(shown.who), found.seeds
+    told = Summary(cells, attempts).overview()
+    reached, seeds = np.sort(attempts.who), found.seeds
     readers = {job for dataset in told.dirty for job in graph.readers(dataset)}
     unsaid = ledger.alike(reached[_silent(ledger)[reached] & found.may.attempts[reached]])
     radius = BlastRadius(
         fault=echo(fault, seeds),
-        attempts=shown.attempts(),
-        cells=shown.cells(),
+        attempts=attempts.told(),
+        cells=cells.told(),
         gaps=tuple(gaps(history, seeds, unsaid.tolist())),
         at_risk=tuple(sorted(readers - ledger.ran(reached))),
         static_datasets=static(graph, seeds, ledger.ran(np.array(sorted(seeds.must | seeds.may.keys()), np.int64))),
