@@ -27,9 +27,13 @@ from lineage.periods import Grain, Period, floor, follows, shift
             ["dt=2026-11-15/hour=22", "dt=2026-11-15/hour=23", "dt=2026-11-16/hour=00", "dt=2026-11-16"],
             "dt=2026-11-16, dt=2026-11-15/hour=22 … dt=2026-11-16/hour=00 (3)",
         ),
-        (["dt=2026-11-15", "dt=2026-11-16", "day=2026-11-17"], "dt=2026-11-15, dt=2026-11-16, day=2026-11-17"),
+        (["dt=2026-11-15", "dt=2026-11-16", "day=2026-11-17"], "day=2026-11-17, dt=2026-11-15, dt=2026-11-16"),
         (["region=eu", "dt=2026-11-15", "region=ap"], "region=ap, region=eu, dt=2026-11-15"),
         (["at=2026-11-15T10:00:00Z", "at=2026-11-15T11:00:00Z"], "at=2026-11-15T10:00:00, at=2026-11-15T11:00:00"),
+        (
+            [f"dt=2026-11-{day}/region={one}" for day, one in ((15, "ap"), (16, "eu"), (17, "ap"), (15, "eu"), (17, "eu"))],
+            "dt=2026-11-15/region=ap, dt=2026-11-17/region=ap, dt=2026-11-15/region=eu … dt=2026-11-17/region=eu (3)",
+        ),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
 )
