@@ -8,7 +8,7 @@ and stands for all. Rows of shapes whose references depend on one another are re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,7 @@ from lineage.arrays.facts import HOWS, MODES, Bools, Ints, NotPlain, Numbers, Si
 from lineage.arrays.places import spans
 from lineage.attempts import Attempt, Mode
 from lineage.datasets import DatasetId, JobId
+from lineage.events import DatasetRef
 from lineage.index import partition_text
 from lineage.index.saying import Said, said_once
 from lineage.index.schema import rows_in
@@ -190,16 +191,16 @@ class Resolver:
         side, number, dataset, job = self._examples[kind]
         if number < 0:
             return [(0, False, _HOW["inferred"])]
-        cells = self.teller.cells
-        reference = self.teller.known.refs[number]
-        if part >= 0:
-            reference = replace(reference, partitions=tuple(map(partition_text.read, texts[part])))
-        bare = Attempt("", 0, job)
+        cells, told = self.teller.cells, self.teller.known.refs[number]
+        named = tuple(map(partition_text.read, texts[part])) if part >= 0 else ()
+        reference = DatasetRef(told.dataset, named, told.suffixed, inferred=told.inferred)  # what tells classes apart
         if side == _READ:
-            reads = dict.fromkeys(cells.read(reference, dataset, bare, ()))
+            reads = dict.fromkeys(cells.read(reference, dataset, Attempt("", 0, job), ()))
             return [(self.numbers.partition(one.cell.partition), one.cell.known, _HOW[one.how]) for one in reads]
-        bare = replace(
-            bare,
+        bare = Attempt(
+            "",
+            0,
+            job,
             nominal=None if nominal < 0 else self.columns.nominals[nominal],
             partition_key=None if key < 0 else self.columns.keys[key],
         )
