@@ -74,6 +74,7 @@ def radius_of(history: History, ledger: Ledger, fault: Fault, judged: Judged) ->
 def _silent(ledger: Ledger) -> Bools:
     """Attempts that leave something open: an end, or which partitions they read or wrote."""
     found = ledger.open.copy()
+    found[ledger.unsaid] = True
     reads, writes = ledger.facts.reads, ledger.facts.writes
     found[reads.attempt[~reads.known]] = True
     found[writes.attempt[~writes.known | (writes.how == INFERRED)]] = True

@@ -45,6 +45,7 @@ class Ledger:
     """Attempts in the order of ``facts``.
 
     ``job``: by attempt, a number in ``jobs``; ``open``: by attempt, whether it never told its end; ``ours``: what we did ourselves;
+    ``unsaid``: attempts that leave open what of data that ``facts`` need not tell of they read or wrote;
     ``key`` and ``nominal``: run id and number, and nominal time, of one; ``ran``: the jobs of some attempts, aliases included;
     ``alike``: of some attempts as few as leave the same open; ``several``: some attempts, made together.
     """
@@ -55,6 +56,7 @@ class Ledger:
     jobs: Sequence[JobId]
     open: Bools
     ours: Ints
+    unsaid: Ints
     key: Callable[[int], tuple[str, int]]
     nominal: Callable[[int], tuple[int, int] | None]
     ran: Callable[[Ints], set[JobId]]
@@ -82,6 +84,7 @@ def ledger_of(attempts: Sequence[Attempt]) -> Ledger:
         list(jobs),
         np.array([one.state == "OPEN" for one in attempts], bool),
         np.array([index for index, one in enumerate(attempts) if one.kind != "run"], np.int64),
+        np.zeros(0, np.int64),
         lambda index: attempts[index].key,
         lambda index: attempts[index].nominal,
         lambda chosen: {job for index in chosen for job in (attempts[index].job, *attempts[index].aliases)},

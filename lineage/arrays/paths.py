@@ -92,7 +92,7 @@ class Paths:
 
     @cached_property
     def _origins(self) -> frozenset[int]:
-        return frozenset(self._number(at) for at in self.spread.seeds.writes)
+        return frozenset(self.number(at) for at in self.spread.seeds.writes)
 
     def _path(self, write: int, reached: Reached) -> tuple[Hop, ...]:
         places, ledger = self._places, self.ledger
@@ -120,5 +120,6 @@ class Paths:
         """Attempt and number of a write."""
         return int(self._places.writes.attempt[write]), int(self._places.writes.number[write])
 
-    def _number(self, at: WriteAt) -> int:
+    def number(self, at: WriteAt) -> int:
+        """The position of a write among all."""
         return int(np.searchsorted(self._places.write_key, at[0] << 32 | at[1]))

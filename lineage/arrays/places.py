@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lineage.arrays.facts import APPEND, CLEANSING, Bools, Facts, Ints, NotPlain, Small, numbered
+from lineage.arrays.facts import APPEND, CLEANSING, Bools, Facts, Ints, NotPlain, Side, Small, numbered
 from lineage.partition_index import UNSHAPED, shape_of
 from lineage.partitions import Partition
 from lineage.timestamps import AFTER, BEFORE
@@ -50,8 +50,7 @@ class Places:
         self.facts, self.skew = facts, skew
         if any(within is None or within[one] for one in facts.odd):
             raise NotPlain("a version is named, or what was there at another time")
-        self.reads = facts.reads if within is None else facts.reads.chosen(within[facts.reads.dataset])
-        self.writes = facts.writes if within is None else facts.writes.chosen(within[facts.writes.dataset])
+        self.reads, self.writes = _within(facts.reads, within), _within(facts.writes, within)
         self.ranks = ranks(facts, skew)
         self.scale = self.ranks.count + 1
         count = len(facts.partitions)
@@ -123,6 +122,12 @@ class Places:
     def instant(self) -> Bools:
         """Attempts that end when they begin, as far as clocks tell: the one thing that may both precede and follow itself."""
         return self.ranks.after <= self.ranks.start
+
+
+def _within(side: Side, within: Bools | None) -> Side:
+    """The reads or writes of some datasets."""
+    chosen = None if within is None else within[side.dataset]
+    return side if chosen is None or bool(chosen.all()) else side.chosen(chosen)
 
 
 def ordered(keys: Ints | Small) -> Ints:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 
-from lineage.arrays.facts import Ints
+from lineage.arrays.facts import Bools, Ints
 from lineage.arrays.ledger import Ledger, Made
 from lineage.arrays.overlapping import Overlapping
 from lineage.arrays.paths import Paths
@@ -23,6 +24,8 @@ from lineage.doubts import why_cell_suspect
 from lineage.history import History
 from lineage.taint import Cause, WriteAt
 from lineage.timestamps import AFTER
+
+T = TypeVar("T")
 
 STATES: tuple[State, ...] = ("TAINTED", "SUSPECT", "CLEANED")
 
@@ -144,10 +147,12 @@ class Cells:
     def doubted(self) -> _Doubted:
         """What was reached, for those who explain it."""
         must = self.spread.must
-        at = self._places.writes
-        writes = zip(at.attempt[must.writes].tolist(), at.number[must.writes].tolist(), strict=True)
-        certain = frozenset(np.flatnonzero(must.attempts).tolist())
-        return _Doubted(self.reasons, _Causes(self.ledger, self.paths, self.spread), certain, frozenset(writes))
+        return _Doubted(
+            self.reasons,
+            _Causes(self.ledger, self.paths, self.spread),
+            _Those(must.attempts, lambda attempt: attempt),
+            _Those(must.writes, self.paths.number),
+        )
 
 
 def _by_time(one: Exposure) -> tuple[int, int]:
@@ -160,10 +165,20 @@ class _Doubted:
 
     reasons: Mapping[int, str]
     causes: Mapping[int, Cause]
-    must: frozenset[int]
-    must_writes: frozenset[WriteAt]
+    must: Container[int]
+    must_writes: Container[WriteAt]
     notes: Mapping[int, str] = field(default_factory=dict)
     write_notes: Mapping[WriteAt, str] = field(default_factory=dict)
+
+
+class _Those(Container[T]):
+    """Those of which a column says so; ``number``: where in the column one stands."""
+
+    def __init__(self, column: Bools, number: Callable[[T], int]) -> None:
+        self._column, self._number = column, number
+
+    def __contains__(self, one: object) -> bool:
+        return bool(self._column[self._number(one)])  # type: ignore[arg-type]  # nobody asks for anything else
 
 
 class _Causes(Mapping[int, Cause]):

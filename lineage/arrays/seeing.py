@@ -101,10 +101,11 @@ class Seeing:
             self._visible(np.flatnonzero(~ended), asked, by_end=False),
             self._instants(asked),
         ]
-        write = np.concatenate([one for one, _ in pairs])
-        read = np.concatenate([one for _, one in pairs])
+        write, read = (np.concatenate(one) for one in zip(*pairs, strict=True))
+        del pairs
         order = ordered(write * max(len(places.reads), 1) + read)
         write, read = write[order], read[order]
+        del order
         first = np.searchsorted(write, np.arange(len(places.writes) + 1))
         return Edges(first, read, self._must(write, read))
 

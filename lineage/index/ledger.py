@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
@@ -13,7 +13,7 @@ import numpy as np
 from lineage.arrays.facts import Bools, Facts, Ints, NotPlain, Side, Told, joined
 from lineage.arrays.ledger import Ledger, Made
 from lineage.attempts import Attempt
-from lineage.datasets import JobId
+from lineage.datasets import DatasetId, JobId
 from lineage.index.resolving import Columns, Resolved, Resolver
 from lineage.index.schema import rows_in
 from lineage.index.told import Teller
@@ -40,6 +40,7 @@ def gathered(teller: Teller, tables: list[pa.Table]) -> pa.Table:
     del whole
     for name, column in columns.items():
         columns[name] = (_end_to_end(column.chunks) if name == "slots" else column.combine_chunks()).take(order)
+    _give_back()
     return pa.table(columns)
 
 
@@ -53,9 +54,21 @@ def _end_to_end(chunks: Sequence[pa.DictionaryArray]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.concat_arrays(indices), pa.concat_arrays([one.dictionary for one in chunks]))
 
 
-def ledger(teller: Teller, rows: pa.Table, ours: Sequence[Attempt] = ()) -> Ledger:
-    """The attempts of rows that were ``gathered``, each there once, and what we did ourselves."""
-    return _Rows(teller, rows, _whole(rows["start"], BEFORE), _ends(rows, teller), sorted(ours, key=_key)).ledger()
+def ledger(teller: Teller, rows: pa.Table, ours: Sequence[Attempt] = (), within: Collection[DatasetId] | None = None) -> Ledger:
+    """The attempts of rows that were ``gathered``, each there once, and what we did ourselves.
+
+    ``within``: the datasets of which reads and writes matter, None for all.
+    """
+    made = _Rows(teller, rows, _whole(rows["start"], BEFORE), _ends(rows, teller), sorted(ours, key=_key), within).ledger()
+    _give_back()
+    return made
+
+
+def _give_back() -> None:
+    """Return to the system what was needed in between: a large question needs it again for something else."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
 
 
 @dataclass
@@ -67,6 +80,7 @@ class _Rows:
     start: Ints
     end: Ints
     ours: Sequence[Attempt]
+    within: Collection[DatasetId] | None
 
     def ledger(self) -> Ledger:
         facts = self._facts()
@@ -78,6 +92,7 @@ class _Rows:
             [*self._jobs],
             np.insert(self._in_state("O"), self._before, own),
             np.flatnonzero(self._row < 0),
+            np.flatnonzero(self._row >= 0)[self._resolved.unsaid[0]],
             self._key_of,
             self._nominal_of,
             self._ran,
@@ -128,7 +143,9 @@ class _Rows:
         slots, texts = _words(self.table["slots"])
         key, keys = _words(self.table["partition_key"])
         nominal, nominals = _nominals(*self._dates)
-        return Resolver(self.teller, self.table, Columns(self._shape, slots, texts, key, keys, nominal, nominals)).resolve()
+        return Resolver(
+            self.teller, self.table, Columns(self._shape, slots, texts, key, keys, nominal, nominals), self.within
+        ).resolve()
 
     @cached_property
     def _shape(self) -> Ints:

@@ -280,7 +280,7 @@ class Query:
             if any(since < read.get(job, AFTER) for job, since in wanted.items()):
                 continue
             tables = [gathered(self.teller, tables)]
-            told = ledger(self.teller, tables[0], ours)
+            told = ledger(self.teller, tables[0], ours, datasets)
             if candidates is None:
                 chosen = told.of({JobId(*one) for kind, one in starts if kind == "job"})
                 seeds = choose(replace(self._bare, attempts=told.several(chosen)), fault, fix)

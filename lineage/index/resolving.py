@@ -7,8 +7,9 @@ and stands for all. Rows of shapes whose references depend on one another are re
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,7 +51,11 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """``one_by_one``: rows that were; ``unsaid``: (row, code) of what rows leave open, where equal codes leave the same open."""
+    """Reads and writes of what matters.
+
+    ``one_by_one``: rows that were; ``unsaid``: (row, code) of what rows leave open, of what does not matter too, where equal codes
+    leave the same open.
+    """
 
     reads: Side
     writes: Side
@@ -62,11 +67,12 @@ class Resolved:
 
 @dataclass
 class Resolver:
-    """``table``: the rows themselves, for those that are looked at one by one."""
+    """``table``: the rows themselves, for those that are looked at one by one; ``within``: datasets that matter, None for all."""
 
     teller: Teller
     table: pa.Table
     columns: Columns
+    within: Collection[DatasetId] | None = None
     numbers: Numbers = field(default_factory=Numbers)
     _classes: dict[object, int] = field(default_factory=dict)
     _memo: dict[tuple[int, int, int, int], list[tuple[int, bool, int]]] = field(default_factory=dict)
@@ -177,7 +183,14 @@ class Resolver:
         number = np.arange(len(row)) - np.repeat(changes, np.diff(changes, append=len(row)))
         made = Side(row.astype(np.int32), number.astype(np.int32), dataset, found[cell, 0], known, how, mode)
         unsaid = np.flatnonzero(~known | (how == _HOW["inferred"]))
+        if self.within is not None:
+            made = made.chosen(self._matters[dataset])
         return made, (row[unsaid], (at[unsaid] * 2 + side) * 2 + (part[unsaid] >= 0))
+
+    @cached_property
+    def _matters(self) -> Bools:
+        """By number of a dataset; once all of the shapes were numbered."""
+        return np.array([self.within is None or one in self.within for one in self.numbers.datasets], bool)
 
     def _told(self, said: Said, kind: int, key: int, part: int, nominal: int) -> list[tuple[int, bool, int]]:
         """Partition, whether it is known, and how; worked out once for all blocks."""
