@@ -12,7 +12,6 @@ import orjson
 
 from lineage.arrays.facts import Ints, numbered
 
-_MOST_COPIES = 63
 _Names = list[tuple[int, tuple[str, ...]]]
 """Positions of references, and the partitions that they name as text."""
 
@@ -31,8 +30,8 @@ class Said:
 
 def said_once(slots: Ints, texts: Sequence[str], width: Ints, copies: Ints, widest: int) -> Said:
     """What rows say. ``slots``: by row a number in ``texts``, −1 for none; ``width`` and ``copies`` of their shapes' references."""
-    forms = _MOST_COPIES + 1
-    codes = ((slots + 1) * (widest + 1) + np.maximum(width, 0)) * forms + np.minimum(copies, _MOST_COPIES)
+    forms = int(copies.max(initial=0)) + 1
+    codes = ((slots + 1) * (widest + 1) + np.maximum(width, 0)) * forms + copies
     found, inverse = numbered(codes, (len(texts) + 1) * (widest + 1) * forms)
     parts = np.full((len(found), widest + 1), -1, np.int32)
     good = np.ones(len(found), bool)
@@ -49,11 +48,13 @@ def said_once(slots: Ints, texts: Sequence[str], width: Ints, copies: Ints, wide
             continue
         text, often = texts[text_of - 1], max(often, 1)
         pieces = text.split('"')
-        form = '"'.join(pieces[::2]), wide, often
-        if form not in positions:
-            positions[form] = _positions(text, wide, often)
-        place = positions[form]
-        if place is not None and "\\" not in text:
+        place = None
+        if "\\" not in text:  # else what stands between two quotes may be of any form
+            form = '"'.join(pieces[::2]), wide, often
+            if form not in positions:
+                positions[form] = _positions(text, wide, often)
+            place = positions[form]
+        if place is not None:
             named = pieces[1::2]
             first = named[: len(place)]
             good[at] = often == 1 or named == first * often

@@ -136,3 +136,14 @@ def test_a_run_of_no_duration_hides_nothing_but_what_it_replaced() -> None:
     overwriting = Declarations((DatasetRule("*", write="overwrite"),))
     both(events, overwriting)
     both(events, replace(overwriting, skew=60_000_000_000, _memo={}))
+
+
+def test_a_partition_whose_name_looks_like_what_is_stored_around_it_changes_nothing_of_others() -> None:
+    def outputs(*parts: str | None) -> list[JSON]:
+        return [dataset(f"d{number}", part) for number, part in enumerate(parts)]
+
+    events = [
+        *ran("01", "02", "odd", "clean", writes=outputs('=a"],null],[1,[', None, "=],null]]")),
+        *ran("03", "04", "bad", "clean", writes=outputs("=one", "=two", None)),
+    ]
+    both(events)
