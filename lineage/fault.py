@@ -130,6 +130,14 @@ def parse_cell(history: History, text: str) -> Cell:
         raise FaultError(f"not a cell: {text!r}: {error.message}", error.hint) from None
 
 
+def chosen_cells(history: History, fault: Fault) -> list[Cell]:
+    """The cells that a fault names. Raises FaultError, also for what else it says that makes no sense beside them."""
+    if fault.job or fault.nominal or fault.runs or fault.code_versions:
+        raise FaultError("--cell goes with --since and --until only", "choose attempts of a job, or cells")
+    clock_range(fault)
+    return [parse_cell(history, text) for text in fault.cells]
+
+
 def named_dataset(name: str) -> DatasetId:
     """The dataset meant by ``NAMESPACE/NAME``, less a partition at its end."""
     dataset = split_url(name)
@@ -141,8 +149,6 @@ def choose(history: History, fault: Fault, fix: Fix | None = None) -> Seeds:
     if not fault:
         raise FaultError("no fault is chosen", "give --job, --run, --code-version or --cell")
     if fault.cells:
-        if fault.job or fault.nominal or fault.runs or fault.code_versions:
-            raise FaultError("--cell goes with --since and --until only", "choose attempts of a job, or cells")
         return _cell_seeds(history, fault, fix)
     if not (fault.job or fault.runs or fault.code_versions):
         raise FaultError("--nominal, --since, --until and --column need --job, --run or --code-version beside them", "add --job")
@@ -252,8 +258,8 @@ def clock_range(fault: Fault) -> tuple[int, int]:
 
 def _cell_seeds(history: History, fault: Fault, fix: Fix | None) -> Seeds:
     """Data that arrived bad: overlapping writes that end in the window; where there is no writer, overlapping reads in it."""
+    cells = chosen_cells(history, fault)
     since, until = clock_range(fault)
-    cells = [parse_cell(history, text) for text in fault.cells]
     must: set[int] = set()
     may: dict[int, str] = {}
     writes: dict[tuple[int, int], bool] = {}

@@ -38,7 +38,10 @@ _NO_HEAD = Head(0, None, (), (), (), 0)
 
 
 def narrowed(tables: dict[str, pa.Table], jobs: Collection[int], datasets: Collection[DatasetId]) -> Dimensions | None:
-    """What a fault of these jobs and datasets can be about; None where that is everything, or a dataset is not known by name."""
+    """What a fault of these jobs and datasets can be about.
+
+    None where that is everything, or no job touches a dataset by this name: the name may mean another by its end.
+    """
     told = tables["references"]["told"].to_pylist()
     if _saying(told, [f'"materialized":"{one}"' for one in sorted(VIEWS)]):
         return None
@@ -47,11 +50,11 @@ def narrowed(tables: dict[str, pa.Table], jobs: Collection[int], datasets: Colle
     aliased = _saying(told, ['"symlinks"', '"renamed_from"'])
     references = {one: reference_of(known.datasets[of_reference[one]], told[one]) for one in aliased}
     find, group = _groups(known, references.values())
-    starts = {find(one) for one in datasets}
-    if None in starts:
-        return None
+    starts = [number for one in datasets if (number := find(one)) is not None]
     edges = tables["edges"]
     job, dataset = _whole(edges["job"]), group[_whole(edges["dataset"])]
+    if len(starts) < len(datasets) or not np.isin(starts, dataset).all():
+        return None
     writes = np.array([one == "write" for one in edges["direction"].to_pylist()], bool)
     heads, shapes = _Lists(tables["heads"], ("inputs", "outputs")), _Lists(tables["shapes"], ("heads",))
     by = _whole(tables["heads"]["job"])
@@ -60,7 +63,7 @@ def narrowed(tables: dict[str, pa.Table], jobs: Collection[int], datasets: Colle
     seen = _closure(
         np.concatenate([one for one, _ in pairs]),
         np.concatenate([one for _, one in pairs]),
-        [*jobs, *(one + count for one in starts if one is not None)],
+        [*jobs, *(one + count for one in starts)],
         count + len(known.datasets),
     )
     ours, touched = seen[:count], seen[count:]

@@ -35,7 +35,7 @@ from lineage.datasets import DatasetId, JobId
 from lineage.declarations import Declarations
 from lineage.effects import Effect, as_attempts
 from lineage.errors import FaultError
-from lineage.fault import Fault, Fix, choose, clock_range, find_job, job_among, named_dataset, nominal_ranges, parse_cell
+from lineage.fault import Fault, Fix, choose, chosen_cells, clock_range, find_job, job_among, named_dataset, nominal_ranges
 from lineage.graph import Tagged
 from lineage.history import History, in_order
 from lineage.index.dimensions import Dimensions
@@ -358,7 +358,10 @@ class Query:
     def _first(self, fault: Fault, fix: Fix | None, rows: list[Row]) -> int:
         """About when the first of the fault's attempts began; whether it was early enough shows when the answer is there."""
         history = self._history(self.teller.attempts(rows, widen=True))
-        seeds = choose(history, fault, fix)
+        try:
+            seeds = choose(history, fault, fix)
+        except FaultError:
+            return AFTER  # who reads the cells through a view shows once its makers were read
         chosen = {*seeds.must, *seeds.may, *(at for at, _ in seeds.writes)}
         return min((history.attempts[index].start for index in chosen), default=AFTER)
 
@@ -376,7 +379,7 @@ class Query:
     def _starts(self, fault: Fault) -> set[Tagged] | None:
         """Where in the dependency graph the fault begins; None where only the whole history tells."""
         if fault.cells:
-            return {("dataset", parse_cell(self._bare, text).dataset) for text in fault.cells}
+            return {("dataset", one.dataset) for one in chosen_cells(self._bare, fault)}
         if fault.runs:
             told = self.teller.attempts(self.index.rows_of_runs(fault.runs), widen=True)
             return {("job", job) for job in self.reach.together({job for one in told for job in (one.job, *one.aliases)})}
@@ -407,7 +410,7 @@ class Query:
         return wanted
 
     def _cell_rows(self, fault: Fault) -> list[Row]:
-        cells = [parse_cell(self._bare, text) for text in fault.cells]
+        cells = chosen_cells(self._bare, fault)
         datasets = {cell.dataset for cell in cells}
         numbers = self._numbers(self.reach.touching(datasets))
         since = clock_range(fault)[0]

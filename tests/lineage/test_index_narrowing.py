@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from lineage.blast import blast
@@ -82,12 +84,36 @@ def test_how_the_dates_of_an_input_stand_is_known() -> None:
     assert runs(events) == {"bad", "mart"}
 
 
+def refused(events: list[JSON], fault: Fault) -> tuple[str, str | None]:
+    """What is said instead of an answer; the same by what is looked at, by the whole tables and by the events."""
+    query = Query(index(*events), Declarations())
+    said = []
+    for ask in (
+        lambda: query.blast(fault, narrow=True),
+        lambda: query.blast(fault),
+        lambda: blast(build(map(event, events), Declarations()), fault),
+    ):
+        with pytest.raises(FaultError) as told:
+            ask()
+        said.append((told.value.message, told.value.hint))
+    assert said[0] == said[1] == said[2]
+    return said[0]
+
+
 def test_a_run_and_a_job_that_are_not_one_are_both_looked_at() -> None:
     events = [*ELSEWHERE, *ran(*on(18), "bad", "clean", writes=["clean"])]
-    query = Query(index(*events), Declarations())
-    fault = Fault(job="test/clean", runs=("other-18",))
-    with pytest.raises(FaultError) as near:
-        query.blast(fault, narrow=True)
-    with pytest.raises(FaultError) as whole:
-        query.blast(fault)
-    assert (near.value.message, near.value.hint) == (whole.value.message, whole.value.hint)
+    assert "no attempt matches" in refused(events, Fault(job="test/clean", runs=("other-18",)))[0]
+
+
+def test_a_name_that_no_job_touches_may_mean_another_by_its_end() -> None:
+    alone = {"eventTime": "2026-11-18T00:00:00Z", "dataset": {"namespace": "lake", "name": "clean"}}
+    events = [alone, *ELSEWHERE, *ran(*on(18), "bad", "clean", writes=["lake/clean"])]
+    assert runs(events, Fault(cells=("lake/clean@*",))) == {"bad"}
+    assert "no dataset matches" in refused([alone, *ELSEWHERE], Fault(cells=("lake/clean@*",)))[0]
+    assert "no dataset matches" in refused([alone], Fault(cells=("lake/clean@*",)))[0]
+
+
+def test_what_is_wrong_with_a_choice_of_cells_is_said_in_one_order() -> None:
+    unknown = Fault(cells=("nowhere/none@*",), since="2026-11-18", until="2026-11-17")
+    assert "is not after" in refused(ELSEWHERE, unknown)[0]
+    assert "--cell goes with" in refused(ELSEWHERE, replace(unknown, job="test/other"))[0]

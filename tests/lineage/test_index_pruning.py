@@ -21,7 +21,7 @@ from lineage.index.rows import Row
 from lineage.index.schema import rows_in
 from tests.bench.company import DAY, FIRST, company
 from tests.lineage.index_histories import HOUR, MemoryFiles
-from tests.lineage.openlineage import JSON, dataset, ran, told
+from tests.lineage.openlineage import JSON, dataset, dbt, ran, told
 
 DECLARED = Declarations()
 
@@ -229,3 +229,11 @@ def test_cost_grows_with_the_events_since_the_fault_not_with_the_history(monkeyp
         assert sum(seen) >= len(radius.attempts) > 0
     (few, of_few), (many, of_many) = read[8], read[40]
     assert many / of_many < 1.5 * few / of_few, f"{read}: five times the history is read no more for it"
+
+
+def test_who_reads_bad_data_through_a_view_is_found_though_nobody_else_reads_it_since() -> None:
+    events = [
+        *ran(*on(10), "made", "maker", reads=["raw"], writes=[dataset("shown", **dbt("view"))]),
+        *ran(*on(18), "mart", "mart", reads=["shown"], writes=["mart"]),
+    ]
+    assert runs(both(events, Fault(cells=("s3://lake/raw@*",), since="2026-11-17"))) == {"mart"}
