@@ -133,7 +133,7 @@ _DENSE = 1 << 23
 
 def numbered(values: Ints, space: int) -> tuple[Ints, Ints | Small]:
     """The distinct values, ascending, and of each value which of these it is. ``space``: all are at least 0 and below this."""
-    if space > _DENSE:
+    if space > max(_DENSE, 4 * len(values)):
         found, inverse = np.unique(values, return_inverse=True)
         return found, inverse
     there = np.zeros(space, bool)

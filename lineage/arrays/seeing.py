@@ -204,8 +204,18 @@ class Seeing:
     def _writes_too(self, attempt: Small, place: Ints) -> Bools:
         """Whether an attempt itself replaces the place."""
         places = self.places
-        keys = places.writes.attempt.astype(np.int64) * len(places.dataset) + places.write_place
-        return np.isin(attempt.astype(np.int64) * len(places.dataset) + place, keys[places.replacing & ~places.wild_writes])
+        replaces = places.replacing & ~places.wild_writes
+        first = places.first_write[attempt]
+        writes = places.first_write[attempt + 1] - first
+        found: Bools = np.zeros(len(attempt), bool)
+        one = np.flatnonzero(writes == 1)  # as nearly all
+        found[one] = replaces[first[one]] & (places.write_place[first[one]] == place[one])
+        several = np.flatnonzero(writes > 1)
+        if len(several):
+            keys = places.writes.attempt.astype(np.int64) * len(places.dataset) + places.write_place
+            asked = attempt[several].astype(np.int64) * len(places.dataset) + place[several]
+            found[several] = np.isin(asked, keys[replaces])
+        return found
 
     def _writes_all_too(self, attempt: Small, dataset: Ints) -> Bools:
         places, count = self.places, len(self.places.facts.datasets)
