@@ -48,30 +48,32 @@ class Days:
             for part in parts:
                 yield from rows_in(self._table(part.file))
 
-    def find(self, runs: pa.Array, crcs: pa.Array) -> Iterator[tuple[str, str, Row]]:
+    def find(self, runs: pa.ChunkedArray, crcs: pa.ChunkedArray) -> Iterator[tuple[str, str, Row]]:
         """Day, file and row of every attempt of these runs, of which these are the checksums."""
         import pyarrow.compute as pc
 
-        for day, file in self._suspects(crcs):
-            there = pc.is_in(self._table(file, ["run"])["run"], value_set=runs)
+        places, found = self._suspects(crcs)
+        some = runs.filter(pc.is_in(crcs, value_set=found)).combine_chunks()  # few of very many
+        for day, file in places:
+            there = pc.is_in(self._table(file, ["run"])["run"], value_set=some)
             if pc.any(there).as_py():  # not only another with the same checksum
                 for row in rows_in(self._table(file).filter(there)):
                     yield day, file, row
 
-    def _suspects(self, crcs: pa.Array) -> list[tuple[str, str]]:
-        """Day and file of those that hold a run with one of these checksums."""
+    def _suspects(self, crcs: pa.ChunkedArray) -> tuple[list[tuple[str, str]], pa.Array]:
+        """Day and file of those that hold a run with one of these checksums, and which of these there are."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         places = [(day, part.file) for day, parts in self._days.items() for part in parts]
-        if not places:
-            return []
         for _, file in places:
             if file not in self._crcs:
                 self._crcs[file] = _one_chunk(self._table(file, ["run_crc"])["run_crc"])
         ends = list(accumulate(len(self._crcs[file]) for _, file in places))
-        hits = pc.is_in(pa.chunked_array([self._crcs[file] for _, file in places], pa.uint32()), value_set=crcs)
-        return sorted({places[bisect_right(ends, row)] for row in pc.indices_nonzero(hits).to_pylist()})
+        there = pa.chunked_array([self._crcs[file] for _, file in places], pa.uint32())
+        hits = pc.is_in(there, value_set=crcs)
+        suspects = sorted({places[bisect_right(ends, row)] for row in pc.indices_nonzero(hits).to_pylist()})
+        return suspects, pc.unique(there.filter(hits))
 
     # --- writing -------------------------------------------------------------------------------------------------------------
 

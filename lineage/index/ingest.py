@@ -16,7 +16,7 @@ from lineage.index.manifest import PENDING, Known, Manifest, clear, commit, late
 from lineage.index.numbering import numbered
 from lineage.index.recent import Entry, Recent
 from lineage.index.rows import Row, Told, checksum, events_of, rows_of
-from lineage.index.schema import ROW_GROUP, attempts_table, counted, dimensions, pairs_table, parquet, rows_in, tables, without
+from lineage.index.schema import ROW_GROUP, attempts_table, counted, dimensions, pairs_table, parquet, rows_in, tables
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -108,9 +108,10 @@ class Ingest:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        for row in rows_in(table.filter(pc.is_in(table["run"], value_set=pa.array(some, pa.string())))):
+        loose = pc.is_in(table["run"], value_set=pa.array(some, pa.string()))
+        for row in rows_in(table.filter(loose)):
             runs[row.run] += events_of(row, self.dimensions)
-        return without(table, some)
+        return table.filter(pc.invert(loose))
 
     def _take_back(self, table: pa.Table, runs: dict[str, list[Told]]) -> tuple[pa.Table, dict[str, dict[str, set[str]]]]:
         """Add to the events of known runs those that the index has; which runs leave which files, by day.
