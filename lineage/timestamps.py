@@ -22,8 +22,12 @@ _RFC3339 = re.compile(
 )
 
 
-_DECIMALS: dict[int, int] = {2: SECOND, **{2 + count: 10 ** (9 - count) for count in range(1, 10)}}
-"""What the last digit of a second counts, by how many digits it is told with."""
+_FORMS: dict[int, tuple[int, str, int]] = {
+    **{20 + count + 1: (20 + count, "Z", 10 ** (9 - count)) for count in range(1, 10)},
+    **{20 + count + 6: (20 + count, "+00:00", 10 ** (9 - count)) for count in (3, *range(5, 10))},
+    **{19 + len(zone): (19, zone, SECOND) for zone in ("Z", "+00:00")},
+}
+"""How nearly all producers write it, by its length: where its decimals end, the zone that follows, what the last digit counts."""
 _MINUTE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d")
 
 
@@ -32,12 +36,12 @@ def parse(text: str) -> int:
 
     Raises ValueError with the text when it is none.
     """
-    if len(text) > 18 and text[16] == ":":  # as nearly all producers write it: a minute seen before, and digits
-        rest = text[17:-1] if text[-1] == "Z" else text[17:-6] if text.endswith("+00:00") else ""
-        digits = rest if len(rest) == 2 else rest[:2] + rest[3:] if len(rest) > 3 and rest[2] == "." else ""
-        scale = _DECIMALS.get(len(digits))
-        if scale is not None and digits.isdecimal() and (minute := _minute(text[:16])) is not None:
-            return minute + int(digits) * scale
+    if (form := _FORMS.get(len(text))) is not None:
+        end, zone, scale = form
+        if text[end:] == zone and text[16] == ":" and (text[19] == "." or end == 19):
+            digits = text[17:19] + text[20:end]
+            if digits.isdecimal() and (minute := _minute(text[:16])) is not None:  # a minute seen before
+                return minute + int(digits) * scale
     return _parse(text)
 
 

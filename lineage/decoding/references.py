@@ -6,9 +6,11 @@ anything else. No memory grows with the length of a file: those that fill up are
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple
 
 import orjson
@@ -50,6 +52,15 @@ Placed = tuple[int, Named | None, str | None]
 
 _Place = tuple[int, Found]
 """A dataset as it is named: the number of its constant when a subset names partitions, and what it is when none does."""
+
+
+class _Told(NamedTuple):
+    """What the facets of a dataset say, word for word, and what that means."""
+
+    told: tuple[Raw, ...]
+    operation: str | None
+    facets: Facets
+    place: _Place
 
 
 class References:
@@ -122,7 +133,9 @@ class Side:
         self._references = references
         self._direction = direction
         self._reads = direction == "input"
-        self._telling: dict[tuple[str | bytes | None, ...], _Place] = {}
+        self._told: dict[tuple[object, ...], _Told] = {}
+        self._lately: dict[tuple[str, str, bool], _Told] = {}
+        """What was told last of each name, or of what comes before the partition that names end in."""
         self._plain, self._suffixed = references.plain, references.suffixed
         self._partitions, self._tails, self._places = references.partitions, references.tails, references.places
         self._noted: dict[int, tuple[str, ...]] = {}
@@ -155,9 +168,8 @@ class Side:
             numbers.append(number)
 
     def _new_plain(self, raw: Dataset) -> _Place:
-        name, ends = raw.name, raw.name.find("=")
-        slash = name.rfind("/", 0, ends) if ends > 0 else -1
-        if slash > 0 and name[slash - 1] != "/" and "://" not in name and (named := self._tail(name, slash)) is not None:
+        name = raw.name
+        if (slash := _tail_begins(name)) > 0 and (named := self._tail(name, slash)) is not None:
             key = raw.namespace, name[:slash]  # names that end in other partitions are told by the same words
             known = self._suffixed.get(key)
             if known is None:
@@ -177,15 +189,38 @@ class Side:
         report = scan or commit or _NO_REPORT
         if not isinstance(report.operation, str | None):
             raise Doubt
-        words = tuple(bytes(getattr(facets, one)) for one in _TELLING)
-        key = (raw.namespace, raw.name, report.operation, *words)
-        place = self._telling.get(key)
-        if place is None:
-            make_room(self._telling)
-            told = {one: orjson.loads(word) for one, word in zip(_TELLING, words, strict=True) if word}
-            place = self._telling[key] = self._understood(raw, told, {"icebergScanReport": {"operation": report.operation}})
-        version = None if facets.version is None else _version(facets.version.datasetVersion)
-        return *place, own.subset or facets.subset, version or _version(report.snapshotId)
+        name, named = raw.name, None
+        if (slash := _tail_begins(name)) > 0:
+            named = self._tail(name, slash)
+        key = raw.namespace, name if named is None else name[:slash], named is None
+        told = _telling(facets)
+        known = self._lately.get(key)
+        if known is None or known.told != told or known.operation != report.operation:
+            known = self._retold(raw, key, told, report.operation)
+        if raw.facets is not None:  # the words of the line would keep all of it
+            alone = facets.version is None and facets.subset is None
+            raw.facets = known.facets if alone else Facets(facets.subset, facets.version, *known.told)
+        version = None
+        if facets.version is not None:
+            version = _version(facets.version.datasetVersion)
+        if version is None and report.snapshotId is not None:
+            version = _version(report.snapshotId)
+        bare, (number, always, _) = known.place
+        return bare, (number, named or always, None), own.subset or facets.subset, version
+
+    def _retold(self, raw: Dataset, key: tuple[str, str, bool], told: tuple[Raw, ...], operation: str | None) -> _Told:
+        """A dataset of which something else was told last."""
+        words = tuple(map(bytes, told))
+        known = self._told.get((*key, operation, *words))
+        if known is None:
+            make_room(self._told)
+            read = {one: orjson.loads(word) for one, word in zip(_TELLING, words, strict=True) if word}
+            place = self._understood(raw, read, {"icebergScanReport": {"operation": operation}})
+            kept = tuple([Raw(word) if word else ABSENT for word in words])
+            known = self._told[*key, operation, *words] = _Told(kept, operation, Facets(None, None, *kept), place)
+        make_room(self._lately)
+        self._lately[key] = known
+        return known
 
     def _understood(self, raw: Dataset, facets: dict[str, Any], own: dict[str, Any]) -> _Place:
         if not raw.name:
@@ -198,14 +233,14 @@ class Side:
         """The partitions of a subset by the words in which it lists them, and these words by themselves."""
         make_room(self._partitions)
         words = bytes(told)
-        named = _as_named(subset({"partitions": orjson.loads(words)}) if words else {})
+        named = _as_named(subset({"partitions": _read(words)}) if words else {})
         made = self._partitions[words] = named, Raw(words) if words else ABSENT
         return made
 
     def _located(self, locations: list[str], condition: Condition) -> Named | None:
         """The partitions of a subset by the places where they lie, and by their words where it has these too."""
         if condition.partitions is not ABSENT:
-            return _as_named(subset({"locations": locations, "partitions": orjson.loads(condition.partitions)}))
+            return _as_named(subset({"locations": locations, "partitions": _read(bytes(condition.partitions))}))
         if len(locations) == 1:
             (only,) = locations
             ends = only.find("=")
@@ -229,10 +264,25 @@ class Side:
         return self._tails[tail]
 
 
+def _tail_begins(name: str) -> int:
+    """Where the slash is after which a name may end in a partition; not above 0 for none."""
+    ends = name.find("=")
+    slash = name.rfind("/", 0, ends) if ends > 0 else -1
+    return slash if slash > 0 and name[slash - 1] != "/" and "://" not in name else -1
+
+
 _TELLING = ("lifecycleStateChange", "dbt_model", "dbt_exposures", "symlinks", "ownership", "storage")
+_telling = attrgetter(*_TELLING)
+_HUGE = re.compile(rb"[\[:,]\s*-?\d{19}")
 _NO_KEYS: Final[tuple[str, ...]] = ()
 _NONE = OwnFacets()
 _NO_REPORT = Report()
+
+
+def _read(words: bytes) -> Any:
+    if _HUGE.search(words):
+        raise Doubt  # whether it is a fraction depends on the rest of the line
+    return orjson.loads(words)
 
 
 def _version(told: Any) -> str | None:

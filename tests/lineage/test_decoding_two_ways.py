@@ -234,6 +234,34 @@ def test_junk_in_a_field_that_nobody_needs_is_taken_alike(junk: bytes) -> None:
     assert quick is None or [quick] == tolerant(line)
 
 
+@pytest.mark.parametrize("huge", [2**63, 2**64, -(2**63) - 1, -(2**64)])
+@pytest.mark.parametrize("elsewhere", [b"1", b"1e999"])
+def test_a_number_too_large_for_most_parsers_names_the_same_partition_either_way(huge: int, elsewhere: bytes) -> None:
+    subset = {"inputCondition": {"partitions": [{"dimensions": {"partition": huge}}]}}
+    one = {"namespace": "n", "name": "x", "inputFacets": {"subset": subset}}
+    line = json.dumps({**RUN, "inputs": [one], "zzz": "HERE"}).encode().replace(b'"HERE"', elsewhere)
+    quick = Lines().event(line)
+    assert quick is None or [quick] == tolerant(line)
+
+
+def test_what_a_dataset_told_last_is_not_taken_for_what_it_tells_now() -> None:
+    random = Random("told last")
+    links = {"identifiers": [{"namespace": "glue", "name": "db.x"}]}
+    subset = {"inputCondition": {"partitions": [{"dimensions": {"dt": "2026-11-20"}}]}}
+    report = {"snapshotId": 5, "operation": "append"}
+    told = []
+    for _ in range(600):
+        facets: dict[str, Any] = {"symlinks": links} if random.random() < 0.5 else {"storage": {"storageLayer": "Iceberg"}}
+        facets |= random.choice(({}, {}, {"version": {"datasetVersion": random.randrange(3)}}, {"subset": subset}))
+        one = {
+            "namespace": "s3://lake",
+            "name": random.choice(("x", "x/dt=2026-11-18", "x/dt=2026-11-19", "x//dt=2026-11-18", "y")),
+        }
+        own = random.choice(({}, {"icebergScanReport": report}, {"icebergScanReport": {**report, "operation": None}}))
+        told.append(json.dumps({**RUN, "inputs": [{**one, "facets": random.choice((facets, {})), "inputFacets": own}]}).encode())
+    assert same(Lines(), told) == (600, 0)
+
+
 def test_memories_that_fill_up_forget_and_stay_right(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lineage.decoding.references.FULL", 3)
     told = [json.dumps(one).encode() for one in _variants()]
