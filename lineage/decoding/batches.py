@@ -20,31 +20,33 @@ def read_batches(
     first_line: int | None = None,
     size: int = 20_000,
     filling: Filling | None = None,
-    goes_on: bool = False,
     ends: bool = True,
 ) -> Iterator[Batch]:
     """The events of one stream in the order of its lines, in batches of about ``size`` lines; ``first_line``: as for ``events_of``.
 
-    ``filling``: one that is kept for the next stream; it stands at a new batch when this one ends. ``goes_on``: what waited at the
-    end of the stream before may go on in this one; ``ends``: nothing goes on in the next.
+    ``filling``: one that goes on from stream to stream, which may hold something of those before; ``ends``: nothing comes after
+    this one, so that it holds nothing afterwards.
     """
     filling = filling or Filling()
-    if not goes_on:
-        filling.forget()
-    add, number = filling.add, (first_line or 1) - 1
-    full = number + size
+    add, before = filling.add, (first_line or 1) - 1
+    number, slow, made = before, 0, 0
+    full = number + size - filling.held
     try:
         for number, told in enumerate(lines_or_values(name, stream, problems, first_line), first_line or 1):
             if not (isinstance(told, bytes) and add(told)):
-                for made in tolerantly(name, number, told, problems):
-                    filling.batch.event(made)
+                slow += 1
+                for one in tolerantly(name, number, told, problems):
+                    made += 1
+                    filling.batch.event(one)
             if number >= full and filling.holds():
-                full = number + size
+                full, filling.held = number + size, 0
                 yield filling.taken()
     except UNREADABLE as error:
         problems.skipped.append(cut_short(name, error))
-    filling.lines = number - (first_line or 1) + 1
+    filling.lines = number - before
+    filling.events = filling.lines - slow + made
+    filling.held = number + size - full
     if ends:
         filling.settle()
-    if filling.holds():
-        yield filling.taken()
+        if filling.holds():
+            yield filling.taken()

@@ -1,7 +1,8 @@
 """Fills batches with the events of lines; a run's beginning, its end and what is between become one attempt while they agree.
 
-A beginning waits for its end, which is in the file a little later. What waits in vain, and whatever is not one beginning, later
-events and one end, is an event by itself: who takes the batch puts the events of a run together whichever way they come.
+A beginning waits for its end, which is a little later in the file, or in the next one. What waits in vain, and whatever is not one
+beginning, later events and one end, is an event by itself: who takes the batch puts the events of a run together whichever way
+they come.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ class Filling:
     batch: Batch
     lines: int
     """Lines, or values, of the stream that was read last."""
+    events: int
+    """The events of that stream, those that wait included."""
+    held: int
+    """About how many lines the batch has."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, Said] = {}
@@ -45,6 +50,7 @@ class Filling:
         """Those before it, where there are some."""
         self._between = 0
         """How many these are."""
+        self.held = 0
         self._anew()
 
     def _anew(self) -> None:
@@ -82,13 +88,18 @@ class Filling:
                 _alone(batch, run_id, one)
         return batch
 
+    def rest(self) -> Batch:
+        """All that it holds, when nothing goes on from here."""
+        self.settle()
+        self.held = 0
+        return self.taken()
+
     def forget(self) -> None:
-        """Forget what nobody took: of a stream that was not read to its end."""
+        """Forget what it holds."""
         self._waiting.clear()
         self._earlier.clear()
         self._between = 0
-        if self.holds():
-            self.taken()
+        self.rest()
 
     def add(self, line: bytes) -> bool:
         """Add the event of a line; False when only the tolerant way can say what it is."""

@@ -30,14 +30,16 @@ _OURS: Final = 0.45
 def read_together(
     path: str, file: BinaryIO, begin: int, end: int, problems: Problems, first_line: int, filling: Filling, helper: Helper
 ) -> Iterator[Batch]:
-    """The events of a range of an open file of lines, in no order; ``filling.lines`` is the number of its lines afterwards."""
+    """The events of a range of an open file of lines, in no order, but for what ``filling`` goes on with.
+
+    ``filling.lines`` and ``filling.events`` are those of the whole range afterwards.
+    """
     parts = list(_parts(path, file, begin, end))
     done: dict[int, Decoded] = {}
     shared = _Shared(len(parts))
     given: deque[tuple[int, bool]] = deque()
     left: Callable[[], Batch] = Batch
     """What the helper has waiting: it may go on from there, or be gone."""
-    filling.forget()
     try:
         while shared.left() or given:
             while len(given) < min(_AHEAD, 1 + shared.left() // 4) and (one := shared.for_helper()) is not None:
@@ -61,14 +63,12 @@ def read_together(
                 if not goes_on:
                     filling.settle()
                 found = Problems()
-                yield from decoded(parts[number], file, found, filling, goes_on=True)
-                done[number] = Decoded(filling.lines, found)
+                yield from decoded(parts[number], file, found, filling)
+                done[number] = Decoded(filling.lines, filling.events, found)
     finally:
         if given:
             helper.close()  # nobody would take its answers for what they are
     yield left()
-    filling.settle()
-    yield filling.taken()
     _count_together(path, [done[number] for number in range(len(parts))], problems, first_line, filling)
 
 
@@ -91,13 +91,16 @@ class _Shared:
         return len(self.ours) + len(self.theirs)
 
     def for_us(self) -> tuple[int, bool] | None:
-        """The next part to be decoded here, of the later half of theirs if ours are done, and whether it goes on from our last."""
+        """The next part to be decoded here, of the later half of theirs if ours are done, and whether it goes on from our last.
+
+        The first of all goes on from what we had before.
+        """
         if not self.ours:
             self.ours = _later_half(self.theirs)
         if not self.ours:
             return None
         before, self._here = self._here, self.ours.popleft()
-        return self._here, self._here == before + 1 > 0
+        return self._here, self._here == before + 1
 
     def for_helper(self) -> tuple[int, bool] | None:
         """The same for the helper."""
@@ -127,6 +130,7 @@ def _count_together(path: str, decoded: list[Decoded], problems: Problems, first
             all_of_them += [Skipped(path, said.line + lines if said.line else 0, said.reason) for said in mine]
         lines += one.lines
     filling.lines = lines - (first_line - 1)
+    filling.events = sum(one.events for one in decoded)
 
 
 def _parts(path: str, file: BinaryIO, begin: int, end: int) -> Iterator[Part]:

@@ -49,9 +49,10 @@ class Part:
 
 @dataclass(slots=True)
 class Decoded:
-    """What a part gave: how many lines it has, and what could not be used, its lines counted from 1."""
+    """What a part gave: how many lines and events it has, and what could not be used, its lines counted from 1."""
 
     lines: int
+    events: int
     problems: Problems
 
 
@@ -75,12 +76,10 @@ def inode_of(file: BinaryIO) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def decoded(
-    part: Part, file: BinaryIO, problems: Problems, filling: Filling, *, goes_on: bool, size: int = 20_000
-) -> Iterator[Batch]:
-    """The events of a part but for those of runs that wait; ``goes_on``: it follows on the one that was decoded last."""
+def decoded(part: Part, file: BinaryIO, problems: Problems, filling: Filling, *, size: int = 20_000) -> Iterator[Batch]:
+    """The events of a part but for what ``filling`` goes on with."""
     stream = io.BufferedReader(Range(file, part.begin, part.end), BUFFER)
-    return read_batches(part.path, stream, problems, first_line=1, size=size, filling=filling, goes_on=goes_on, ends=False)
+    return read_batches(part.path, stream, problems, first_line=1, size=size, filling=filling, ends=False)
 
 
 # --- the helper ----------------------------------------------------------------------------------------------------------
@@ -119,8 +118,11 @@ def serve(pipe: Connection) -> None:
             with Path(part.path).open("rb", 0) as file:
                 if inode_of(file) != part.inode:
                     return  # who asked has the right one open
-                made = next(decoded(part, file, problems, filling, goes_on=goes_on, size=1 << 62), None)
-            batch = filling.batch if made is None else made  # nothing may be but what waits
+                if not goes_on:
+                    filling.forget()
+                for _ in decoded(part, file, problems, filling, size=1 << 62):
+                    pass  # it is one batch
+            batch = filling.taken()
             anew = batch.refs is not before.refs
             if anew:
                 before, told = batch, (0, 0, 0, 0)
@@ -130,7 +132,7 @@ def serve(pipe: Connection) -> None:
             refs, heads, shapes, dated = _repeated(before)
             new = refs[told[0] :], heads[told[1] :], shapes[told[2] :], dated[told[3] :]
             told = len(refs), len(heads), len(shapes), len(dated)
-            answer: _Answer = (anew, new, batch.pairs, _columns(batch), waiting, Decoded(filling.lines, problems))
+            answer: _Answer = (anew, new, batch.pairs, _columns(batch), waiting, Decoded(filling.lines, filling.events, problems))
             pipe.send_bytes(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
 
 

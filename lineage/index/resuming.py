@@ -36,6 +36,8 @@ class Reading:
     """Of this file, those of its part that was read before included."""
     new: int = 0
     """Events that this reading gave, less those of a loose line that an earlier one gave."""
+    told: int = 0
+    """Events that this reading gave."""
 
 
 def read_on(
@@ -48,6 +50,8 @@ def read_on(
     helper: Helper,
 ) -> tuple[Reading, Iterator[Batch]]:
     """A reading of what is new in a file, and its batches; ``noted``: its problems so far; the last two are for all files.
+
+    What ``filling`` still holds after the last batch goes on with the next file.
 
     Whatever is not certainly the same file grown longer is read from its beginning: what it repeats changes nothing.
     """
@@ -73,18 +77,16 @@ def _batches(
         first = before if grown and before is not None else Known(stamp)
         reading.problems = [one for one in reading.problems if 0 < one[1] <= first.lines] if grown else []
         end = _last_line(file, first.offset, size)
-        told = loose = 0
-        for batch in _lines(reading, file, first.offset, end, first.lines + 1, filling, helper):
-            told += len(batch)
-            yield batch
-        lines = first.lines + filling.lines
+        loose = 0
+        yield from _lines(reading, file, first.offset, end, first.lines + 1, filling, helper)
+        lines, told = first.lines + filling.lines, filling.events
         if size > end:
-            for batch in _lines(reading, file, end, size, lines + 1, filling, helper):
-                loose += len(batch)
-                yield batch
+            yield from _lines(reading, file, end, size, lines + 1, filling, helper)
+            loose = filling.events
         kept = first.events - first.loose
         reading.known = Known(stamp, end, lines, _tail(file, end), kept + told + loose, loose)
         reading.new = reading.known.events - (before.events if before is not None else 0)
+        reading.told = told + loose
 
 
 def _whole(
@@ -93,14 +95,12 @@ def _whole(
     """A file that cannot be read on: packed, an array, or a stream."""
     stream: BinaryIO = io.BufferedReader(_Joined(head, file), _CHUNK)
     reading.problems = []
-    told = 0
     problems = Problems()
-    for batch in read_batches(reading.name, stream, problems, filling=filling):
-        told += len(batch)
-        yield batch
+    yield from read_batches(reading.name, stream, problems, filling=filling, ends=False)
     _keep(reading, problems)
-    reading.known = Known(stamp, events=told)
-    reading.new = told - (before.events if before is not None else 0)
+    reading.known = Known(stamp, events=filling.events)
+    reading.told = filling.events
+    reading.new = filling.events - (before.events if before is not None else 0)
 
 
 def _lines(
@@ -112,7 +112,7 @@ def _lines(
         yield from read_together(reading.name, file, begin, end, problems, first_line, filling, helper)
     else:
         stream = io.BufferedReader(Range(file, begin, end), BUFFER)
-        yield from read_batches(reading.name, stream, problems, first_line=first_line, filling=filling)
+        yield from read_batches(reading.name, stream, problems, first_line=first_line, filling=filling, ends=False)
     _keep(reading, problems)
 
 

@@ -132,15 +132,17 @@ def update(
             try:
                 for batch in batches:
                     ingest.take(batch)
-                    held += len(batch)
             except OSError as error:
                 notes[one.name] = [(one.name, 0, f"could not be read to its end: {error.strerror or error}", False)]
                 continue
             known[one.name], notes[one.name] = reading.known, reading.problems
             new += reading.new
+            held += reading.told
             if held >= checkpoint and one is not fresh[-1] and files.exclusive:
+                ingest.take(filling.rest())
                 ingest.checkpoint(ingest.manifest(known, _flat(notes), sources, new))
                 held = new = 0
+        ingest.take(filling.rest())
         made = ingest.commit(ingest.manifest(known, _flat(notes), sources, new))
     total_before = before.events if before is not None and not anew else 0
     return _updated(made, made.events - total_before, problems)

@@ -46,7 +46,9 @@ def alone(path: Path, first_line: int) -> tuple[list[Event], Problems, int]:
 def together(path: Path, first_line: int) -> tuple[list[Event], Problems, int]:
     problems, filling = Problems(), Filling()
     with path.open("rb") as file, Helper() as helper:
-        found = events_in(read_together(str(path), file, 0, path.stat().st_size, problems, first_line, filling, helper))
+        batches = list(read_together(str(path), file, 0, path.stat().st_size, problems, first_line, filling, helper))
+    found = events_in([*batches, filling.rest()])
+    assert len(found) == filling.events
     return found, problems, filling.lines
 
 
@@ -66,7 +68,8 @@ def test_a_run_is_cut_in_two_only_where_the_processes_meet(file: Path, monkeypat
     size = file.stat().st_size
     assert size > 30 * 10_000
     with file.open("rb") as opened, Helper() as helper:
-        batches = list(read_together(str(file), opened, 0, size, Problems(), 1, Filling(), helper))
+        filling = Filling()
+        batches = [*read_together(str(file), opened, 0, size, Problems(), 1, filling, helper), filling.rest()]
     with file.open("rb") as opened:
         whole = list(read_batches(str(file), opened, Problems(), first_line=1))
     assert sum(map(len, batches)) == sum(map(len, whole))
@@ -80,7 +83,7 @@ def test_what_a_process_has_is_a_range_and_at_the_end_the_later_half_of_what_the
     assert 5 < first < 15
     assert not goes_on
     assert parts.for_helper() == (first + 1, True)
-    assert [parts.for_us() for _ in range(first)] == [(number, number > 0) for number in range(first)]
+    assert [parts.for_us() for _ in range(first)] == [(number, True) for number in range(first)]
     left = 20 - first - 2
     taken, goes_on = parts.for_us() or (0, True)
     assert (taken, goes_on) == (20 - (left + 1) // 2, False)
@@ -118,8 +121,8 @@ def test_a_helper_that_finds_another_file_of_that_name_leaves_it_alone(file: Pat
         other = file.with_suffix(".new")
         other.write_bytes(b"x" * size)
         other.replace(file)  # rotated away while it is read
-        found = events_in(read_together(str(file), opened, 0, size, problems, 1, filling, helper))
-    assert (found, problems, filling.lines) == expected
+        batches = list(read_together(str(file), opened, 0, size, problems, 1, filling, helper))
+    assert (events_in([*batches, filling.rest()]), problems, filling.lines) == expected
 
 
 def test_a_helper_that_cannot_be_started_is_done_without(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,12 +144,15 @@ def test_one_helper_reads_one_file_after_another_also_after_one_that_was_given_u
     filling = Filling()
     with file.open("rb") as opened, Helper() as helper:
         for _ in range(2):
-            assert events_in(read_together(str(file), opened, 0, size, Problems(), 1, filling, helper)) == expected
+            batches = list(read_together(str(file), opened, 0, size, Problems(), 1, filling, helper))
+            assert events_in([*batches, filling.rest()]) == expected
         pid = helper._process.pid
         given_up = read_together(str(file), opened, 0, size, Problems(), 1, filling, helper)
         next(given_up)
         given_up.close()  # type: ignore[attr-defined]  # it is a generator
-        assert events_in(read_together(str(file), opened, 0, size, Problems(), 1, filling, helper)) == expected
+        filling.forget()
+        batches = list(read_together(str(file), opened, 0, size, Problems(), 1, filling, helper))
+        assert events_in([*batches, filling.rest()]) == expected
         assert helper._process.pid == pid
         assert not helper.begin()
 

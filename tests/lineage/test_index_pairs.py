@@ -16,6 +16,7 @@ import pytest
 
 from lineage.decoding import filling
 from lineage.index import ingest, lately
+from lineage.index.batch import Batch
 from lineage.index.files import LocalFiles
 from lineage.index.ingest import Ingest
 from lineage.index.rows import events_of
@@ -134,6 +135,32 @@ def test_it_does_not_matter_which_events_of_a_run_are_seen_together(
             update(LocalFiles(tmp_path / "growing"), [str(growing)])
         assert held(tmp_path / "growing") == found[0], seed
         shutil.rmtree(tmp_path / "growing")
+
+
+def test_a_run_goes_on_from_file_to_file_and_is_kept_when_nothing_else_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = runs(7)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for number, line in enumerate(lines):
+        (folder / f"{number:04d}.ndjson").write_bytes(line + b"\n" * (number % 2))
+    taken: list[int] = []
+    take = Ingest.take
+
+    def counted(self: Ingest, batch: Batch) -> None:
+        taken.append(len(batch.time))
+        take(self, batch)
+
+    monkeypatch.setattr(Ingest, "take", counted)
+    done = update(LocalFiles(tmp_path / "one by one"), [str(folder)])
+    assert done.events == done.new_events == sum(len(one) > 0 for one in lines)
+    assert len(taken) == 1
+    assert taken[0] < len(lines) - 60  # the others were seen with the rest of their runs
+    (tmp_path / "whole.ndjson").write_bytes(b"\n".join(lines))
+    assert update(LocalFiles(tmp_path / "whole"), [str(tmp_path / "whole.ndjson")]).events == done.events
+    update(LocalFiles(tmp_path / "often"), [str(folder)], checkpoint=0)
+    assert held(tmp_path / "one by one") == held(tmp_path / "whole") == held(tmp_path / "often")
+    again = update(LocalFiles(tmp_path / "often"), [str(folder)])
+    assert (again.events, again.new_events) == (done.events, 0)
 
 
 def test_of_many_attempts_the_last_are_known_by_heart_whenever_the_others_are_let_go(
