@@ -47,7 +47,8 @@ class Ledger:
     ``job``: by attempt, a number in ``jobs``; ``open``: by attempt, whether it never told its end; ``ours``: what we did ourselves;
     ``unsaid``: attempts that leave open what of data that ``facts`` need not tell of they read or wrote;
     ``key`` and ``nominal``: run id and number, and nominal time, of one; ``ran``: the jobs of some attempts, aliases included;
-    ``alike``: of some attempts as few as leave the same open; ``several``: some attempts, made together.
+    ``alike``: of some attempts as few as leave the same open; ``several``: some attempts, made together, which takes less time;
+    who looks at one of not too many soon after gets that.
     """
 
     facts: Facts

@@ -75,6 +75,7 @@ class Summary:
             partitions = [places.facts.partitions[one] for one in places.partition[place]]
             reasons: dict[str, None] = {}
             if state == "SUSPECT":
+                self.cells.look_at(place)
                 for one in place:
                     reasons[self.cells.why(int(one))] = None
             yield StateGroup(

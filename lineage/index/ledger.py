@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, overload
 
@@ -81,13 +81,14 @@ class _Rows:
     end: Ints
     ours: Sequence[Attempt]
     within: Collection[DatasetId] | None
+    _kept: dict[int, Attempt] = field(default_factory=dict)
 
     def ledger(self) -> Ledger:
         facts = self._facts()
         own = np.array([one.state == "OPEN" for one in self.ours], bool)
         return Ledger(
             facts,
-            Made(len(facts.start), lru_cache(_KEPT)(self._attempt)),
+            Made(len(facts.start), self._attempt),
             self._job,
             [*self._jobs],
             np.insert(self._in_state("O"), self._before, own),
@@ -180,8 +181,7 @@ class _Rows:
     # --- one attempt --------------------------------------------------------------------------------------------------------
 
     def _attempt(self, index: int) -> Attempt:
-        row = int(self._row[index])
-        return self.ours[-1 - row] if row < 0 else self.teller.attempts(rows_in(self.table.slice(row, 1)), widen=True)[0]
+        return self._kept.get(index) or self._several([index])[0]
 
     def _key_of(self, index: int) -> tuple[str, int]:
         row = int(self._row[index])
@@ -209,7 +209,12 @@ class _Rows:
     def _several(self, chosen: Sequence[int]) -> list[Attempt]:
         rows = self._row[np.asarray(chosen, np.int64)]
         made = iter(self.teller.attempts(rows_in(self.table.take(rows[rows >= 0])), widen=True))
-        return [self.ours[-1 - int(row)] if row < 0 else next(made) for row in rows]
+        found = [self.ours[-1 - int(row)] if row < 0 else next(made) for row in rows]
+        if len(self._kept) + len(found) > _KEPT:
+            self._kept.clear()
+        if len(found) <= _KEPT:
+            self._kept.update(zip(chosen, found, strict=True))
+        return found
 
     def _alike(self, chosen: Ints) -> Ints:
         """Those whose shape leaves something open that none before it did; and all that are not of a plain shape, or open."""
