@@ -5,8 +5,9 @@ LineageError
 ├── PartitionError     a partition, layout or window that makes no sense, or does not fit the layout declared for it
 ├── IndexUnreadable    an event index that is damaged, made by another version, or not there
 │   └── IndexBusy      another process is writing it
-└── FaultError         a choice of fault that matches nothing, or more than one job
-    └── AmbiguousJob   several jobs match; carries the candidates
+└── FaultError         a choice of fault that makes no sense, or matches more than one job
+    ├── AmbiguousJob   several jobs match; carries the candidates
+    └── NothingChosen  no attempt matches
 """
 
 from __future__ import annotations
@@ -48,3 +49,7 @@ class AmbiguousJob(FaultError):
         listed = "\n".join(f"  {candidate}" for candidate in candidates)
         super().__init__(f"{len(candidates)} jobs match {name!r}:\n{listed}", "give --job one of these, or a glob with *")
         self.candidates = candidates
+
+
+class NothingChosen(FaultError):
+    """A choice that no attempt matches; the hint says what there is instead."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
 from lineage.attempts import Attempt, Cell
 from lineage.datasets import DatasetId, JobId, split_url
-from lineage.errors import AmbiguousJob, FaultError, PartitionError
+from lineage.errors import AmbiguousJob, FaultError, NothingChosen, PartitionError
 from lineage.history import History
 from lineage.layouts import Layout
 from lineage.partitions import covers, overlap, parse_partition, split_name
@@ -174,7 +174,7 @@ def choose(history: History, fault: Fault, fix: Fix | None = None) -> Seeds:
     jobs = tuple(sorted({history.attempts[index].job for index in must | may.keys()} | ({job} if job else set())))
     seeds = Seeds(frozenset(must), may, {}, _words(fault, jobs, len(must), may, fixed), jobs)
     if not seeds.count and not fixed:
-        raise FaultError(f"no attempt matches: {_choice(fault, jobs)}", _nearest(history, job))
+        raise NothingChosen(f"no attempt matches: {_choice(fault, jobs)}", _nearest(history, job))
     return seeds
 
 
@@ -328,11 +328,15 @@ def _words(fault: Fault, jobs: tuple[JobId, ...], certain: int, may: dict[int, s
 def _nearest(history: History, job: JobId | None) -> str:
     """What there is instead."""
     there = [one for one in history.attempts if one.kind == "run" and (job is None or one.job == job)]
-    if not there:
+    nominal = [one.nominal[0] for one in there if one.nominal is not None]
+    return there_is(len(there), nominal, [one.start for one in there if one.start > BEFORE], job)
+
+
+def there_is(attempts: int, nominal: Sequence[int], starts: Sequence[int], job: JobId | None = None) -> str:
+    """What there is instead of what was chosen; of nominal times and known starts (ns UTC) the first and last matter."""
+    if not attempts:
         return "the lineage has no attempts; check --lineage"
-    nominal = sorted(one.nominal[0] for one in there if one.nominal is not None)
-    clock = sorted(one.start for one in there if one.start > BEFORE)
-    words = f"the lineage has {len(there)} attempts{f' of {job}' if job else ''}"
+    words = f"the lineage has {attempts} attempts{f' of {job}' if job else ''}"
     if nominal:
-        return f"{words}, for {render(nominal[0])} to {render(nominal[-1])}"
-    return f"{words}, started {render(clock[0])} to {render(clock[-1])}" if clock else words
+        return f"{words}, for {render(min(nominal))} to {render(max(nominal))}"
+    return f"{words}, started {render(min(starts))} to {render(max(starts))}" if starts else words

@@ -34,8 +34,19 @@ from lineage.cadence import Past
 from lineage.datasets import DatasetId, JobId
 from lineage.declarations import Declarations
 from lineage.effects import Effect, as_attempts
-from lineage.errors import FaultError
-from lineage.fault import Fault, Fix, choose, chosen_cells, clock_range, find_job, job_among, named_dataset, nominal_ranges
+from lineage.errors import FaultError, NothingChosen
+from lineage.fault import (
+    Fault,
+    Fix,
+    choose,
+    chosen_cells,
+    clock_range,
+    find_job,
+    job_among,
+    named_dataset,
+    nominal_ranges,
+    there_is,
+)
 from lineage.graph import Tagged
 from lineage.history import History, in_order
 from lineage.index.dimensions import Dimensions
@@ -211,11 +222,13 @@ class Query:
         try:
             starts = self._starts(fault)
             return None if starts is None else self._blast(fault, fix, starts)
-        except FaultError:
+        except FaultError as error:
             if fault.cells:
                 raise
             if fault.job:
                 self._refuse(fault, fix)
+            elif isinstance(error, NothingChosen):
+                raise NothingChosen(error.message, there_is(*self.index.extent())) from None
         return None
 
     def _named(self, fault: Fault) -> Fault:
@@ -228,7 +241,7 @@ class Query:
         """The same knowing only what the fault can be about; None where that is all, or cannot be told by names."""
         datasets = {one.cell.dataset for one in self.effects}
         datasets |= {named_dataset(text.rpartition("@")[0]) for text in fault.cells}
-        jobs = {row.job for row in self.index.rows_of_runs(fault.runs)} if fault.runs else set()
+        jobs = set() if fault.job and not fault.runs else {row.job for row in self._rows_chosen(fault)}
         if fault.job:
             jobs |= {number for number, job in enumerate(jobs_in(self.index.dimension_tables)) if str(job) == fault.job}
         if not jobs and not (datasets and fault.cells):
@@ -380,19 +393,25 @@ class Query:
         """Where in the dependency graph the fault begins; None where only the whole history tells."""
         if fault.cells:
             return {("dataset", one.dataset) for one in chosen_cells(self._bare, fault)}
-        if fault.runs:
-            told = self.teller.attempts(self.index.rows_of_runs(fault.runs), widen=True)
+        if fault.runs or not fault.job:
+            if not (fault.runs or fault.code_versions):
+                return None
+            told = self.teller.attempts(self._rows_chosen(fault), widen=True)
             return {("job", job) for job in self.reach.together({job for one in told for job in (one.job, *one.aliases)})}
-        if not fault.job:
-            return None
         return {("job", job) for job in self.reach.together({find_job(self._bare, fault.job)})}
+
+    def _rows_chosen(self, fault: Fault) -> list[Row]:
+        """The rows that runs or code versions choose, whatever their job."""
+        if fault.runs:
+            return self.index.rows_of_runs(fault.runs)
+        return self.index.rows_of_code(fault.code_versions) if fault.code_versions else []
 
     def _seed_rows(self, fault: Fault) -> list[Row]:
         """The rows among which the fault chooses."""
         if fault.cells:
             return self._cell_rows(fault)
-        if fault.runs:
-            return self.index.rows_of_runs(fault.runs)
+        if fault.runs or not fault.job:
+            return self._rows_chosen(fault)
         jobs = self.reach.together({find_job(self._bare, fault.job or "")})
         since = clock_range(fault)[0]
         return self.index.rows(self._numbers(jobs), since=since if since > BEFORE else None, wanted=self._wanted(fault, jobs))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from lineage.index.dimensions import Dimensions
 from lineage.index.files import Files
 from lineage.index.manifest import OPEN, Manifest, Part, latest
 from lineage.index.rows import Row, checksum
-from lineage.index.schema import TABLES, dimensions, rows_in
+from lineage.index.schema import TABLES, attempts_schema, dimensions, rows_in
 from lineage.timestamps import SECOND, parse
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Index:
 
     files: Files
     manifest: Manifest
+    _found: dict[tuple[str, tuple[Any, ...]], list[Row]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def open(cls, files: Files) -> Index:
@@ -104,17 +105,40 @@ class Index:
 
     def rows_of_runs(self, runs: Collection[str]) -> list[Row]:
         """The attempts of some runs, wherever they are."""
+        crcs = tuple(sorted({checksum(run) for run in runs}))
+        return [row for row in self._rows_with("run_crc", crcs) if row.run in runs]
+
+    def rows_of_code(self, versions: Collection[str]) -> list[Row]:
+        """The attempts that ran one of these code versions, wherever they are."""
+        return self._rows_with("code_version", tuple(sorted(versions)))
+
+    def _rows_with(self, column: str, values: tuple[Any, ...]) -> list[Row]:
+        """The attempts that have one of these values; found once."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        crcs = pa.array([checksum(run) for run in runs], pa.uint32())
-        found: list[Row] = []
-        for _day, part in self.manifest.parts():
-            column = self._read(part.file, None, ["run_crc"])["run_crc"]
-            if pc.any(pc.is_in(column, value_set=crcs)).as_py():
-                table = self._read(part.file, None, None)
-                found += rows_in(table.filter(pc.is_in(table["run"], value_set=pa.array(sorted(runs), pa.string()))))
-        return found
+        if (column, values) not in self._found:
+            wanted = pa.array(values, attempts_schema().field(column).type)
+            rows: list[Row] = []
+            for _, part in self.manifest.parts():
+                if pc.any(pc.is_in(self._read(part.file, None, [column])[column], value_set=wanted)).as_py():
+                    table = self._read(part.file, None, None)
+                    rows += rows_in(table.filter(pc.is_in(table[column], value_set=wanted)))
+            self._found[column, values] = rows
+        return self._found[column, values]
+
+    def extent(self) -> tuple[int, list[int], list[int]]:
+        """How many attempts there are; the first and last nominal time, and the first and last known start (ns UTC)."""
+        import pyarrow.compute as pc
+
+        count, nominal, starts = 0, set[int](), set[int]()
+        for _, part in self.manifest.parts():
+            table = self._read(part.file, None, ["nominal_start", "nominal_end", "start"])
+            count += table.num_rows
+            both = table.filter(pc.is_valid(table["nominal_end"]))["nominal_start"]
+            for found, column in ((nominal, both), (starts, table["start"])):
+                found.update(one for one in pc.min_max(column).as_py().values() if one is not None)
+        return count, sorted(nominal), sorted(starts)
 
     def _read(self, name: str, jobs: Collection[int] | None, columns: list[str] | None, *, words: bool = False) -> pa.Table:
         """A file, or its row groups that may hold rows of these jobs, less the rows of others."""

@@ -106,6 +106,9 @@ def faults(history: History, random: Random) -> list[Fault]:
         Fault(job=str(other.job), since=late),
         Fault(job=str(other.job)),
         Fault(runs=(one.run_id, other.run_id)),
+        Fault(runs=("nobody's",)),
+        Fault(runs=(one.run_id,), until=str(render(moments[0]))),
+        Fault(code_versions=("never ran",)),
     ]
     if one.nominal is not None:
         found.append(Fault(job=str(one.job), nominal=str(render(one.nominal[0]))[:10]))

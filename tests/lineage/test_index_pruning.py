@@ -237,3 +237,26 @@ def test_who_reads_bad_data_through_a_view_is_found_though_nobody_else_reads_it_
         *ran(*on(18), "mart", "mart", reads=["shown"], writes=["mart"]),
     ]
     assert runs(both(events, Fault(cells=("s3://lake/raw@*",), since="2026-11-17"))) == {"mart"}
+
+
+@pytest.mark.parametrize("fault", [Fault(code_versions=("v2",)), Fault(runs=("clean-18",)), Fault(runs=("nobody's",))], ids=str)
+def test_runs_and_code_versions_are_found_without_making_every_attempt(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [
+        one
+        for day in range(1, 21)
+        for one in (
+            *ran(*on(day, 2), f"clean-{day}", "clean", writes=["clean"], code="v2" if day == 18 else "v1"),
+            *ran(*on(day, 4), f"mart-{day}", "mart", reads=["clean"], writes=["mart"]),
+        )
+    ]
+
+    def refused(_: Query) -> None:
+        raise AssertionError("all of it was read")
+
+    monkeypatch.setattr(Query, "whole", refused)
+    if fault.runs == ("nobody's",):
+        with pytest.raises(FaultError) as found:
+            Query(index(*events), DECLARED).blast(fault, narrow=True)
+        assert found.value.hint == "the lineage has 40 attempts, started 2026-11-01T02:00:00Z to 2026-11-20T04:00:00Z"
+    else:
+        assert runs(both(events, fault)) == {"clean-18", "mart-18", "mart-19", "mart-20"}
