@@ -14,13 +14,15 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import median
+from typing import TYPE_CHECKING
 
-from lineage.attempts import Attempt
-from lineage.blast_radius import BlastRadius
 from lineage.datasets import DatasetId, JobId
-from lineage.history import History
 from lineage.timestamps import AFTER, BEFORE, SECOND, render, to_datetime
+
+if TYPE_CHECKING:
+    from lineage.attempts import Attempt
+    from lineage.blast_radius import BlastRadius
+    from lineage.history import History
 
 _OVERDUE = 3
 _FEWEST = 3
@@ -127,6 +129,8 @@ def next_readers(history: History, radius: BlastRadius, now: int) -> tuple[NextR
 
 def _cadence(told: Past, begun: Sequence[Begun], now: int) -> Cadence:
     """Of one job's attempts."""
+    from statistics import median  # with fractions and decimals, which nobody else needs
+
     first: dict[object, int] = {}
     for one in begun:
         what: object = one.nominal if one.nominal is not None else one.run_id

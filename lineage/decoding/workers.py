@@ -99,6 +99,7 @@ def main() -> None:
     """The helper's program."""
     from multiprocessing.connection import Connection
 
+    sys.modules["numpy"] = None  # type: ignore[assignment]  # pyarrow does without, and so is there in a third of the time
     serve(Connection(int(sys.argv[1])))
 
 

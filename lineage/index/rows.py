@@ -14,7 +14,6 @@ from zlib import crc32
 
 import orjson
 
-from lineage.history import tie
 from lineage.index.batch import CODED, KEYED, KINDS, NOMINAL, TERMINAL, Extra, Slot, event_of
 from lineage.index.dimensions import Dimensions
 from lineage.timestamps import AFTER, BEFORE
@@ -119,6 +118,8 @@ def _slots_text(first: tuple[Slot, ...], width: int, second: tuple[Slot, ...]) -
 def _ordered(run_id: str, events: list[Told], dimensions: Dimensions) -> list[Told]:
     events.sort(key=_ORDER)
     if any(_ORDER(one) == _ORDER(other) for one, other in pairwise(events)):
+        from lineage.history import tie  # with all that it needs, which an ingest seldom does
+
         events = list(dict.fromkeys(events))
         refs, heads = dimensions.refs, dimensions.heads
         events.sort(key=lambda one: (one[0], one[1], tie(event_of(refs, heads[one[2]], one[0], run_id, one[3]))))

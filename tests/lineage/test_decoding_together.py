@@ -70,6 +70,7 @@ def test_a_run_is_cut_in_two_only_where_the_processes_meet(file: Path, monkeypat
     with file.open("rb") as opened, Helper() as helper:
         filling = Filling()
         batches = [*read_together(str(file), opened, 0, size, Problems(), 1, filling, helper), filling.rest()]
+        assert helper.begin()  # it is still there
     with file.open("rb") as opened:
         whole = list(read_batches(str(file), opened, Problems(), first_line=1))
     assert sum(map(len, batches)) == sum(map(len, whole))
