@@ -18,7 +18,7 @@ have. Where those come up, the jobs concerned are read from the beginning.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -39,19 +39,17 @@ from lineage.fault import (
     Fault,
     Fix,
     choose,
-    chosen_cells,
     clock_range,
-    find_job,
     job_among,
     named_dataset,
-    nominal_ranges,
-    there_is,
 )
 from lineage.graph import Tagged
 from lineage.history import History, in_order
+from lineage.index.choosing import Choosing, rows_of_any_job
 from lineage.index.dimensions import Dimensions
-from lineage.index.manifest import Part, as_skipped
+from lineage.index.manifest import as_skipped
 from lineage.index.narrowing import narrowed
+from lineage.index.needed import Needed
 from lineage.index.reach import Reach
 from lineage.index.reader import Index
 from lineage.index.rows import Row
@@ -66,10 +64,6 @@ if TYPE_CHECKING:
 
 _MARGIN = 6 * 3600 * SECOND
 """How long before the fault is read from the first: runs that began before it and read its data are common."""
-
-_DAY = 86_400 * SECOND
-_DAYS_BACK = 8
-"""How many days more are read of what long runs write, in case they were reached."""
 
 
 class _Unclear(Exception):
@@ -143,7 +137,7 @@ class Query:
         touched = {find(one) for job in jobs for one in (*gathering.reads.get(job, ()), *gathering.writes.get(job, ()))}
         if self.teller.unsure or gathering.views or self.reach.in_doubt({*parts, *touched}):
             raise NotPlain("not told by the makers alone")
-        tables = self.index.tables(self._numbers(jobs)) if jobs else []
+        tables = self.index.tables(self.teller.numbers(jobs)) if jobs else []
         if not sum(one.num_rows for one in tables):
             return list(in_order(ours))
         known = ledger(self.teller, gathered(self.teller, tables), ours)
@@ -219,16 +213,14 @@ class Query:
         """What the fault reached, by the attempts that decide it; None where only the whole history tells."""
         if self.teller.unsure:
             return None
+        choosing = Choosing(fault, self.index, self.teller, self.reach, self._bare)
         try:
-            starts = self._starts(fault)
-            return None if starts is None else self._blast(fault, fix, starts)
+            starts = choosing.starts()
+            return None if starts is None else self._blast(choosing, fix, starts)
         except FaultError as error:
             if fault.cells:
                 raise
-            if fault.job:
-                self._refuse(fault, fix)
-            elif isinstance(error, NothingChosen):
-                raise NothingChosen(error.message, there_is(*self.index.extent())) from None
+            choosing.refuse(error if isinstance(error, NothingChosen) else None, fix)
         return None
 
     def _named(self, fault: Fault) -> Fault:
@@ -241,7 +233,7 @@ class Query:
         """The same knowing only what the fault can be about; None where that is all, or cannot be told by names."""
         datasets = {one.cell.dataset for one in self.effects}
         datasets |= {named_dataset(text.rpartition("@")[0]) for text in fault.cells}
-        jobs = set() if fault.job and not fault.runs else {row.job for row in self._rows_chosen(fault)}
+        jobs = set() if fault.job and not fault.runs else {row.job for row in rows_of_any_job(self.index, fault)}
         if fault.job:
             jobs |= {number for number, job in enumerate(jobs_in(self.index.dimension_tables)) if str(job) == fault.job}
         if not jobs and not (datasets and fault.cells):
@@ -249,19 +241,13 @@ class Query:
         found = narrowed(self.index.dimension_tables, jobs, datasets)
         return None if found is None else replace(self, narrow=found)
 
-    def _refuse(self, fault: Fault, fix: Fix | None) -> None:
-        """Say why a fault of a job chooses nothing, and what there is of that job instead."""
-        jobs = self.reach.together({find_job(self._bare, fault.job or "")})
-        attempts = in_order(self.teller.attempts(self.index.rows(self._numbers(jobs)), widen=True))
-        choose(replace(self._bare, attempts=attempts), fault, fix)
-
-    def _blast(self, fault: Fault, fix: Fix | None, starts: set[Tagged]) -> tuple[History, BlastRadius]:
+    def _blast(self, choosing: Choosing, fix: Fix | None, starts: set[Tagged]) -> tuple[History, BlastRadius]:
         try:
-            return self._by_columns(fault, fix, starts)
+            return self._by_columns(choosing, fix, starts)
         except NotPlain:
-            return self._by_attempts(fault, fix, self._seed_rows(fault), starts)
+            return self._by_attempts(choosing, fix, starts)
 
-    def _by_columns(self, fault: Fault, fix: Fix | None, starts: set[Tagged]) -> tuple[History, BlastRadius]:
+    def _by_columns(self, choosing: Choosing, fix: Fix | None, starts: set[Tagged]) -> tuple[History, BlastRadius]:
         """By ``lineage.arrays``. Raises NotPlain for what that does not cover."""
         from lineage.arrays import blast as columns
         from lineage.index.ledger import gathered, ledger
@@ -270,27 +256,27 @@ class Query:
         jobs, datasets = self.reach.downstream({*starts, *(("dataset", one) for _, one in dropped)})
         if self.reach.from_the_beginning(jobs, datasets) or self.reach.in_doubt(datasets):
             raise NotPlain("not told by the attempts alone")
-        skew = self.declarations.skew
+        fault, skew = choosing.fault, self.declarations.skew
         candidates: Sequence[Attempt] | None = None
         first = min((start for start, _ in dropped), default=AFTER)
         if fault.job and fault.since and not fault.runs:  # whom it chooses is read with all others
             first = min(first, clock_range(fault)[0])
         else:
-            candidates = in_order(self.teller.attempts(self._seed_rows(fault), widen=True))
+            candidates = in_order(self.teller.attempts(choosing.rows(), widen=True))
             seeds = choose(replace(self._bare, attempts=candidates), fault, fix)
             begun = {*seeds.must, *seeds.may, *(at for at, _ in seeds.writes)}
             first = min((first, *(candidates[index].start for index in begun)))
         ours = as_attempts(self.effects, self.teller.gathering.identities)
-        wanted = dict.fromkeys(jobs, max(first - skew - _MARGIN, BEFORE))
-        read: dict[JobId, int] = {}
+        needed = Needed(self.reach, skew)
+        needed.want(jobs, first - _MARGIN)
         tables: list[pa.Table] = []
         while True:
-            for numbers, since, until in self._unread(wanted, read):
+            for numbers, since, until in needed.unread():
                 found_now = self.index.tables(numbers, since=since, until=until)
                 tables += found_now
                 if since is not None and until is None:
-                    self._reach_back(found_now, since, wanted)
-            if any(since < read.get(job, AFTER) for job, since in wanted.items()):
+                    needed.want_before(found_now, since)
+            if not needed.enough:
                 continue
             tables = [gathered(self.teller, tables)]
             told = ledger(self.teller, tables[0], ours, datasets)
@@ -302,71 +288,41 @@ class Query:
             within = np.array([one in datasets for one in told.facts.datasets], bool)
             found = columns.judge(told, moved(seeds, chosen), skew, within)
             for dataset, since in columns.since(found).items():
-                for job in self.reach.touching({dataset}):
-                    wanted[job] = min(max(since - skew, BEFORE), wanted.get(job, AFTER))
-            if all(read.get(job, AFTER) <= since for job, since in wanted.items()):
+                needed.want_touching({dataset}, since)
+            if needed.enough:
                 history = replace(self._bare, attempts=told.attempts, past=self.past)
                 radius, reached = columns.radius_of(history, told, fault, found)
                 return replace(history, attempts=told.only(reached)), radius
-
-    def _reach_back(self, tables: list[pa.Table], since: int, wanted: dict[JobId, int]) -> None:
-        """Want what runs that began before ``since`` may need, before it is asked for: it is little, and asking again is not."""
-        import pyarrow.compute as pc
-
-        begun: dict[int, int] = {}
-        for table in tables:
-            early = table.filter(pc.less(table["start"], since))
-            for job, start in zip(early["job"].to_pylist(), early["start"].to_pylist(), strict=True):
-                if start >= since - _DAYS_BACK * _DAY:
-                    begun[job] = min(start, begun.get(job, start))
-        known, find = self.known.jobs, self.teller.gathering.identities.find
-        for number, start in begun.items():
-            for job in self.reach.touching(map(find, self.teller.gathering.writes.get(known[number], ()))):
-                wanted[job] = min(max(start - self.declarations.skew, BEFORE), wanted.get(job, AFTER))
 
     def _dropped(self) -> list[tuple[int, DatasetId]]:
         """Since when data of which datasets was absent by our own doing."""
         find = self.teller.gathering.identities.find
         return [(one.start, find(one.cell.dataset)) for one in self.effects if one.leaves == "nothing"]
 
-    def _by_attempts(self, fault: Fault, fix: Fix | None, seeds: list[Row], starts: set[Tagged]) -> tuple[History, BlastRadius]:
+    def _by_attempts(self, choosing: Choosing, fix: Fix | None, starts: set[Tagged]) -> tuple[History, BlastRadius]:
+        fault, seeds = choosing.fault, choosing.rows()
         dropped = self._dropped()
         jobs, datasets = self.reach.downstream({*starts, *(("dataset", one) for _, one in dropped)})
-        complete = self.reach.from_the_beginning(jobs, datasets)
         first = min((start for start, _ in dropped), default=AFTER)
-        first = min(first, self._first(fault, fix, seeds) if fault.cells else _earliest(fault, seeds, self.teller))
-        wanted = dict.fromkeys(jobs, max(first - self.declarations.skew - _MARGIN, BEFORE)) | dict.fromkeys(complete, BEFORE)
+        first = min(first, self._first(fault, fix, seeds) if fault.cells else choosing.earliest())
+        needed = Needed(self.reach, self.declarations.skew)
+        needed.want(jobs, first - _MARGIN)
+        needed.want(self.reach.from_the_beginning(jobs, datasets), BEFORE)
         found = {(row.run, row.number): row for row in seeds}
-        read: dict[JobId, int] = {}
         while True:
-            self._read_on(found, wanted, read)
+            for numbers, since, until in needed.unread():
+                for row in self.index.rows(numbers, since=since, until=until):
+                    found[row.run, row.number] = row
             try:
-                history = self._part(found.values(), {job for job, since in read.items() if since <= BEFORE})
+                history = self._part(found.values(), needed.complete)
             except _Unclear as unclear:
-                wanted |= dict.fromkeys(unclear.jobs, BEFORE)
+                needed.want(unclear.jobs, BEFORE)
                 continue
             judged = judge(history, fault, fix)
-            for dataset, since in judged.since().items():
-                for job in self.reach.touching({dataset}):
-                    wanted[job] = min(max(since - self.declarations.skew, BEFORE), wanted.get(job, AFTER))
-            if all(read.get(job, AFTER) <= since for job, since in wanted.items()):
+            for dataset, since_reached in judged.since().items():
+                needed.want_touching({dataset}, since_reached)
+            if needed.enough:
                 return history, radius_of(history, fault, judged)
-
-    def _read_on(self, found: dict[tuple[str, int], Row], wanted: Mapping[JobId, int], read: dict[JobId, int]) -> None:
-        """Read the attempts of jobs back to what is wanted of them, as far as they were not read yet."""
-        for numbers, since, until in self._unread(wanted, read):
-            for row in self.index.rows(numbers, since=since, until=until):
-                found[row.run, row.number] = row
-
-    def _unread(self, wanted: Mapping[JobId, int], read: dict[JobId, int]) -> Iterator[tuple[set[int], int | None, int | None]]:
-        """Of which jobs to read which days, so that all that is wanted was read; notes it down in ``read``."""
-        steps: dict[tuple[int, int], set[JobId]] = defaultdict(set)
-        for job, since in wanted.items():
-            if since < read.get(job, AFTER + 1):
-                steps[since if since <= BEFORE else since - since % _DAY, read.get(job, AFTER)].add(job)
-        for (since, until), jobs in steps.items():
-            yield self._numbers(jobs), None if since <= BEFORE else since, None if until >= AFTER else until
-            read |= dict.fromkeys(jobs, since)
 
     def _first(self, fault: Fault, fix: Fix | None, rows: list[Row]) -> int:
         """About when the first of the fault's attempts began; whether it was early enough shows when the answer is there."""
@@ -378,9 +334,6 @@ class Query:
         chosen = {*seeds.must, *seeds.may, *(at for at, _ in seeds.writes)}
         return min((history.attempts[index].start for index in chosen), default=AFTER)
 
-    def _numbers(self, jobs: Iterable[JobId]) -> set[int]:
-        return {self.known.job(job) for job in jobs}
-
     # --- the fault -----------------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -389,74 +342,7 @@ class Query:
         manifest = self.index.manifest
         return self.teller.gathering.history([], as_skipped(manifest.problems), manifest.events)
 
-    def _starts(self, fault: Fault) -> set[Tagged] | None:
-        """Where in the dependency graph the fault begins; None where only the whole history tells."""
-        if fault.cells:
-            return {("dataset", one.dataset) for one in chosen_cells(self._bare, fault)}
-        if fault.runs or not fault.job:
-            if not (fault.runs or fault.code_versions):
-                return None
-            told = self.teller.attempts(self._rows_chosen(fault), widen=True)
-            return {("job", job) for job in self.reach.together({job for one in told for job in (one.job, *one.aliases)})}
-        return {("job", job) for job in self.reach.together({find_job(self._bare, fault.job)})}
-
-    def _rows_chosen(self, fault: Fault) -> list[Row]:
-        """The rows that runs or code versions choose, whatever their job."""
-        if fault.runs:
-            return self.index.rows_of_runs(fault.runs)
-        return self.index.rows_of_code(fault.code_versions) if fault.code_versions else []
-
-    def _seed_rows(self, fault: Fault) -> list[Row]:
-        """The rows among which the fault chooses."""
-        if fault.cells:
-            return self._cell_rows(fault)
-        if fault.runs or not fault.job:
-            return self._rows_chosen(fault)
-        jobs = self.reach.together({find_job(self._bare, fault.job or "")})
-        since = clock_range(fault)[0]
-        return self.index.rows(self._numbers(jobs), since=since if since > BEFORE else None, wanted=self._wanted(fault, jobs))
-
-    def _wanted(self, fault: Fault, jobs: set[JobId]) -> Callable[[Part], bool]:
-        """Which files may hold attempts of the nominal times chosen; all where an attempt of these jobs tells none."""
-        ranges = nominal_ranges(fault)
-        if not ranges or self.reach.undated(jobs):
-            return lambda _: True
-
-        def wanted(part: Part) -> bool:
-            moments = part.moments
-            return moments is not None and any(first <= moments[1] and moments[0] <= last for first, last in ranges)
-
-        return wanted
-
-    def _cell_rows(self, fault: Fault) -> list[Row]:
-        cells = chosen_cells(self._bare, fault)
-        datasets = {cell.dataset for cell in cells}
-        numbers = self._numbers(self.reach.touching(datasets))
-        since = clock_range(fault)[0]
-        rows = self.index.rows(numbers, since=since if since > BEFORE else None)
-        if since > BEFORE:
-            written = [write.cell for one in self.teller.attempts(rows, widen=True) for write in one.writes]
-            if not all(
-                any(cell.dataset == one.dataset and overlap(cell.partition, one.partition) for one in written) for cell in cells
-            ):
-                rows = self.index.rows(numbers)  # whether anybody ever wrote it decides who brought it in: writers or readers
-        return rows
-
 
 def _within(cell: Cell, parts: Mapping[DatasetId, Collection[Partition]]) -> bool:
     """Whether a cell overlaps one of these."""
     return any(overlap(cell.partition, one) for one in parts.get(cell.dataset, ()))
-
-
-def _earliest(fault: Fault, rows: Iterable[Row], teller: Teller) -> int:
-    """No attempt that a fault chooses by its time and nominal time began before this."""
-    since, until = clock_range(fault)
-    ranges = nominal_ranges(fault)
-    found = AFTER
-    for row in rows:
-        start, end = teller.bounds(row)
-        if start < found and start < until and end >= since:
-            nominal = row.nominal_start if row.partition_key is None else None  # a key may name another date
-            if not ranges or nominal is None or any(first <= nominal <= last for first, last in ranges):
-                found = start
-    return found

@@ -132,6 +132,10 @@ class Teller:
                 return True
         return False
 
+    def numbers(self, jobs: Iterable[JobId]) -> set[int]:
+        """The numbers of jobs in the index."""
+        return {self.known.job(job) for job in jobs}
+
     def mode(self, reference: DatasetRef, dataset: DatasetId) -> Mode:
         """What a write by this reference does."""
         return self.cells.mode(reference, dataset)
