@@ -69,7 +69,7 @@ def through_views(attempts: list[Attempt], views: frozenset[DatasetId], lagging:
         through: dict[Cell, DatasetId] = {}
         while waiting:
             view = waiting.pop()
-            for cell in sorted(below[view] - through.keys(), key=str):
+            for cell in sorted(below[view] - through.keys(), key=lambda one: (str(one), one.known)):
                 through[cell] = view
                 if cell.dataset in views and cell.dataset not in visited:
                     visited.add(cell.dataset)

@@ -93,6 +93,18 @@ def test_views_on_views_are_followed_and_cycles_end() -> None:
     assert sorted(reads(late)) == ["b@*", "c@*", "raw@*?"]
 
 
+def test_what_is_read_through_a_view_stands_in_one_order() -> None:
+    """Whether a cell is known decides between those of one name: a set's order is another in each process."""
+    tables = [dataset(f"db|t{number:02d}", **dbt("table")) for number in range(20)]
+    known = history(
+        ran("01", "02", "define", "stg", reads=tables, writes=[dataset("db|stg", **dbt("view"))]),
+        told("FAIL", "03", "again", "stg"),
+        ran("05", "06", "late", "mart", reads=["db|stg"]),
+    )
+    late = next(one for one in known.attempts if one.run_id == "late")
+    assert reads(late)[1:] == [f"t{number:02d}@*{doubt}" for number in range(20) for doubt in ("?", "")]
+
+
 @pytest.mark.parametrize(
     ("kind", "refreshed", "state"),
     [
