@@ -131,7 +131,7 @@ _DENSE = 1 << 23
 """Up to so many possible values are counted off in a table rather than sorted: a table of 32 MB."""
 
 
-def numbered(values: Ints, space: int) -> tuple[Ints, Ints | Small]:
+def distinct(values: Ints, space: int) -> tuple[Ints, Ints | Small]:
     """The distinct values, ascending, and of each value which of these it is. ``space``: all are at least 0 and below this."""
     if space > max(_DENSE, 4 * len(values)):
         found, inverse = np.unique(values, return_inverse=True)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lineage.arrays.facts import APPEND, CLEANSING, Bools, Facts, Ints, NotPlain, Side, Small, numbered
+from lineage.arrays.facts import APPEND, CLEANSING, Bools, Facts, Ints, NotPlain, Side, Small, distinct
 from lineage.partition_index import UNSHAPED, shape_of
 from lineage.partitions import Partition
 from lineage.timestamps import AFTER, BEFORE
@@ -55,7 +55,7 @@ class Places:
         self.scale = self.ranks.count + 1
         count = len(facts.partitions)
         keys = np.concatenate([one.dataset.astype(np.int64) * count + one.partition for one in (self.reads, self.writes)])
-        found, inverse = numbered(keys, len(facts.datasets) * count)
+        found, inverse = distinct(keys, len(facts.datasets) * count)
         self.read_place: Ints = inverse[: len(self.reads)].astype(np.int64)
         self.write_place: Ints = inverse[len(self.reads) :].astype(np.int64)
         self.dataset: Small = (found // max(count, 1)).astype(np.int32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from lineage.datasets import JobId
@@ -76,12 +76,12 @@ class Choosing:
                 rows = self.index.rows(numbers)  # whether anybody ever wrote it decides who brought it in: writers or readers
         return rows
 
-    def earliest(self) -> int:
-        """No attempt that the fault chooses by its time and nominal time began before this."""
+    def earliest(self, rows: Iterable[Row]) -> int:
+        """None of these attempts that the fault chooses by its time and nominal time began before this."""
         since, until = clock_range(self.fault)
         ranges = nominal_ranges(self.fault)
         found = AFTER
-        for row in self.rows():
+        for row in rows:
             start, end = self.teller.bounds(row)
             if start < found and start < until and end >= since:
                 nominal = row.nominal_start if row.partition_key is None else None  # a key may name another date

@@ -19,8 +19,9 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from lineage.arrays.facts import Bools, Ints
+from lineage.arrays.places import spans
 from lineage.datasets import DatasetId, Identities
 from lineage.events import DatasetRef
 from lineage.history import VIEWS
@@ -30,9 +31,6 @@ from lineage.index.schema import heads_in, named, reference_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_Ints = npt.NDArray[np.int64]
-_Bools = npt.NDArray[np.bool_]
 
 _NO_HEAD = Head(0, None, (), (), (), 0)
 
@@ -87,7 +85,7 @@ def _saying(told: list[str | None], words: list[str]) -> list[int]:
     return [number for number, text in enumerate(told) if text is not None and any(one in text for one in words)]
 
 
-def _groups(known: Dimensions, references: Iterable[DatasetRef]) -> tuple[Callable[[DatasetId], int | None], _Ints]:
+def _groups(known: Dimensions, references: Iterable[DatasetRef]) -> tuple[Callable[[DatasetId], int | None], Ints]:
     """What finds the number of the group of a name (None where it is not known), and that of each dataset."""
     identities = Identities()
     names: set[DatasetId] = set()
@@ -112,7 +110,7 @@ def _groups(known: Dimensions, references: Iterable[DatasetRef]) -> tuple[Callab
     return find, group
 
 
-def _together(shapes: _Lists, by: _Ints) -> tuple[tuple[_Ints, _Ints], ...]:
+def _together(shapes: _Lists, by: Ints) -> tuple[tuple[Ints, Ints], ...]:
     """Jobs that reported under one run id, each with the first of them, in both directions."""
     heads, owner = shapes.values["heads"], shapes.owners("heads")
     found = by[heads]
@@ -124,7 +122,7 @@ def _together(shapes: _Lists, by: _Ints) -> tuple[tuple[_Ints, _Ints], ...]:
     return (one, other), (other, one)
 
 
-def _closure(sources: _Ints, targets: _Ints, starts: Iterable[int], count: int) -> _Bools:
+def _closure(sources: Ints, targets: Ints, starts: Iterable[int], count: int) -> Bools:
     """What can be reached along the edges, the starts included."""
     order = np.argsort(sources, kind="stable")
     targets = targets[order]
@@ -133,9 +131,7 @@ def _closure(sources: _Ints, targets: _Ints, starts: Iterable[int], count: int) 
     frontier = np.unique(np.array(list(starts), np.int64))
     while len(frontier):
         seen[frontier] = True
-        counts = begins[frontier + 1] - begins[frontier]
-        ends = np.cumsum(counts)
-        at = np.arange(counts.sum()) + np.repeat(begins[frontier] - (ends - counts), counts)
+        _, at = spans(begins[frontier], begins[frontier + 1])
         following = np.unique(targets[at])
         frontier = following[~seen[following]]
     return seen
@@ -146,8 +142,8 @@ class _Lists:
 
     def __init__(self, table: pa.Table, names: Iterable[str]) -> None:
         self._count: int = table.num_rows
-        self.values: dict[str, _Ints] = {}
-        self._ends: dict[str, _Ints] = {}
+        self.values: dict[str, Ints] = {}
+        self._ends: dict[str, Ints] = {}
         for name in names:
             column = table[name].combine_chunks()
             self.values[name] = column.flatten().to_numpy(zero_copy_only=False).astype(np.int64)
@@ -156,18 +152,18 @@ class _Lists:
     def __len__(self) -> int:
         return self._count
 
-    def owners(self, name: str) -> _Ints:
+    def owners(self, name: str) -> Ints:
         """Of each value the row that it is of."""
         return np.repeat(np.arange(self._count), np.diff(self._ends[name], prepend=0))
 
-    def members(self, name: str, rows: _Ints) -> _Ints:
+    def members(self, name: str, rows: Ints) -> Ints:
         """The values of some rows."""
         chosen = np.zeros(self._count, bool)
         chosen[rows] = True
         return self.values[name][chosen[self.owners(name)]]
 
 
-def _fill(known: Dimensions, tables: dict[str, pa.Table], references: dict[int, DatasetRef], heads: _Ints, shapes: _Ints) -> None:
+def _fill(known: Dimensions, tables: dict[str, pa.Table], references: dict[int, DatasetRef], heads: Ints, shapes: Ints) -> None:
     """Make what is kept, in its place."""
     known.refs[:] = [NOTHING] * tables["references"].num_rows
     for number, one in references.items():
@@ -184,7 +180,7 @@ def _fill(known: Dimensions, tables: dict[str, pa.Table], references: dict[int, 
         known.shapes[number], known.attempts[number] = tuple(members), attempts
 
 
-def _date(known: Dimensions, tables: dict[str, pa.Table], touched: _Bools) -> None:
+def _date(known: Dimensions, tables: dict[str, pa.Table], touched: Bools) -> None:
     """Under which keys the touched datasets have dates, and of which a version was named."""
     versioned = tables["datasets"]["versioned"].to_numpy()
     known.versioned.update(known.datasets[one] for one in np.flatnonzero(versioned & touched))
@@ -194,13 +190,13 @@ def _date(known: Dimensions, tables: dict[str, pa.Table], touched: _Bools) -> No
     known.dated.update((known.datasets[number], key, sure) for number, key, sure in zip(*columns, strict=True))
 
 
-def _of(ours: _Bools, jobs: _Ints) -> _Bools:
+def _of(ours: Bools, jobs: Ints) -> Bools:
     """Which of some jobs, −1 for none, are ours."""
-    found: _Bools = (jobs >= 0) & ours[jobs]
+    found: Bools = (jobs >= 0) & ours[jobs]
     return found
 
 
-def _whole(column: pa.ChunkedArray) -> _Ints:
+def _whole(column: pa.ChunkedArray) -> Ints:
     """A column of numbers, −1 for null."""
-    found: _Ints = (column.fill_null(-1) if column.null_count else column).to_numpy().astype(np.int64)
+    found: Ints = (column.fill_null(-1) if column.null_count else column).to_numpy().astype(np.int64)
     return found

@@ -204,7 +204,7 @@ class Query:
             chosen = self._named(fault)
             asked = self._about(chosen) if narrow else None
             if (found := (asked or self).decided(chosen, fix)) is not None:
-                history, radius = found
+                history, radius = found  # by its job's whole name; told as it was asked
                 return history, replace(radius, fault={**radius.fault, **fault.to_json()})
         whole = self.whole()
         return whole, blast(whole, fault, fix)
@@ -304,7 +304,7 @@ class Query:
         dropped = self._dropped()
         jobs, datasets = self.reach.downstream({*starts, *(("dataset", one) for _, one in dropped)})
         first = min((start for start, _ in dropped), default=AFTER)
-        first = min(first, self._first(fault, fix, seeds) if fault.cells else choosing.earliest())
+        first = min(first, self._first(fault, fix, seeds) if fault.cells else choosing.earliest(seeds))
         needed = Needed(self.reach, self.declarations.skew)
         needed.want(jobs, first - _MARGIN)
         needed.want(self.reach.from_the_beginning(jobs, datasets), BEFORE)

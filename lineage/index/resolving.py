@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from lineage.arrays.facts import HOWS, MODES, Bools, Ints, NotPlain, Numbers, Side, Told, end_to_end, joined, numbered
+from lineage.arrays.facts import HOWS, MODES, Bools, Ints, NotPlain, Numbers, Side, Told, distinct, end_to_end, joined
 from lineage.arrays.places import spans
 from lineage.attempts import Attempt, Mode
 from lineage.datasets import DatasetId, JobId
@@ -167,7 +167,7 @@ class Resolver:
         width = texts + len(columns.nominals) + 1
         if (space := len(self._classes) * keys * width) >= 1 << 62:
             raise NotPlain("too many combinations")
-        used, inverse = numbered((kind * np.int64(keys) + key + 1) * width + told, space)
+        used, inverse = distinct((kind * np.int64(keys) + key + 1) * width + told, space)
         cells = [self._told(said, *_apart(int(one), keys, width, texts)) for one in used]
         counts = np.array([len(one) for one in cells], np.int64)
         found = np.array([one for some in cells for one in some], np.int32).reshape(-1, 3)
@@ -189,7 +189,7 @@ class Resolver:
 
     @cached_property
     def _matters(self) -> Bools:
-        """By number of a dataset; once all of the shapes were numbered."""
+        """By number of a dataset; once all of the shapes were distinct."""
         return np.array([self.within is None or one in self.within for one in self.numbers.datasets], bool)
 
     def _told(self, said: Said, kind: int, key: int, part: int, nominal: int) -> list[tuple[int, bool, int]]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from lineage.arrays.facts import Ints, numbered
+from lineage.arrays.facts import Ints, distinct
 
 _Names = list[tuple[int, tuple[str, ...]]]
 """Positions of references, and the partitions that they name as text."""
@@ -32,7 +32,7 @@ def said_once(slots: Ints, texts: Sequence[str], width: Ints, copies: Ints, wide
     """What rows say. ``slots``: by row a number in ``texts``, −1 for none; ``width`` and ``copies`` of their shapes' references."""
     forms = int(copies.max(initial=0)) + 1
     codes = ((slots + 1) * (widest + 1) + np.maximum(width, 0)) * forms + copies
-    found, inverse = numbered(codes, (len(texts) + 1) * (widest + 1) * forms)
+    found, inverse = distinct(codes, (len(texts) + 1) * (widest + 1) * forms)
     parts = np.full((len(found), widest + 1), -1, np.int32)
     good = np.ones(len(found), bool)
     told: dict[tuple[str, ...], int] = {}
