@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,6 @@ from lineage.timestamps import AFTER, BEFORE
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_AT_ONCE = 1 << 12
 _KEPT = 1 << 14
 """Attempts made that are kept: explanations of neighbouring cells share them."""
 
@@ -144,9 +143,8 @@ class _Rows:
         slots, texts = _words(self.table["slots"])
         key, keys = _words(self.table["partition_key"])
         nominal, nominals = _nominals(*self._dates)
-        return Resolver(
-            self.teller, self.table, Columns(self._shape, slots, texts, key, keys, nominal, nominals), self.within
-        ).resolve()
+        columns = Columns(self._shape, slots, texts, key, keys.to_pylist(), nominal, nominals)
+        return Resolver(self.teller, self.table, columns, self.within).resolve()
 
     @cached_property
     def _shape(self) -> Ints:
@@ -158,7 +156,8 @@ class _Rows:
 
     @cached_property
     def _states(self) -> tuple[Ints, Sequence[str]]:
-        return _words(self.table["state"])
+        found, names = _words(self.table["state"])
+        return found, names.to_pylist()
 
     def _in_state(self, state: str) -> Bools:
         found, names = self._states
@@ -250,40 +249,14 @@ def _whole(column: Any, missing: int) -> Ints:
     return found
 
 
-def _words(column: Any) -> tuple[Ints, Sequence[str]]:
-    """A column of words as numbers in the sequence that comes second; −1 for null."""
+def _words(column: Any) -> tuple[Ints, pa.StringArray]:
+    """A column of words as numbers in those that come second; −1 for null."""
     import pyarrow as pa
 
     array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
-    return _whole(array.indices, -1), _Words(array.dictionary)
-
-
-class _Words(Sequence[str]):
-    """Words that are asked for in their order: some thousand are made at a time, for all may be many."""
-
-    def __init__(self, words: pa.Array) -> None:
-        self._words = words
-        self._first = 0
-        self._made: list[str] = []
-
-    def __len__(self) -> int:
-        return len(self._words)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[str]: ...
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return self._words[index].to_pylist()
-        if not self._first <= index < self._first + len(self._made):
-            if not 0 <= index < len(self):
-                raise IndexError(index)
-            self._first = index
-            self._made = self._words.slice(index, _AT_ONCE).to_pylist()
-        return self._made[index - self._first]
+    return _whole(array.indices, -1), array.dictionary
 
 
 def _ends(table: pa.Table, teller: Teller) -> Ints:

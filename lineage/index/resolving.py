@@ -42,7 +42,7 @@ class Columns:
 
     shape: Ints
     slots: Ints
-    texts: Sequence[str]
+    texts: pa.StringArray
     key: Ints
     keys: Sequence[str]
     nominal: Ints

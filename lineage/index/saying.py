@@ -1,19 +1,30 @@
-"""Which partitions the slots of rows name, as numbers: each distinct text is looked at once, and most by their form alone."""
+"""Which partitions the slots of rows name, as numbers: all texts are cut at once, and told by the form around the names."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import orjson
 
-from lineage.arrays.facts import Ints, distinct
+from lineage.arrays.facts import Bools, Ints, distinct
+from lineage.arrays.places import spans
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _Names = list[tuple[int, tuple[str, ...]]]
 """Positions of references, and the partitions that they name as text."""
+_Slots = tuple[tuple[int, int], ...]
+"""Positions of references, and how many partitions each names."""
+_QUOTE = ord('"')
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+_BLOCK = 1 << 14
+"""Texts that are cut together: what is needed meanwhile is some MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,68 +39,152 @@ class Said:
     texts: Sequence[tuple[str, ...]]
 
 
-def said_once(slots: Ints, texts: Sequence[str], width: Ints, copies: Ints, widest: int) -> Said:
+def said_once(slots: Ints, texts: pa.StringArray, width: Ints, copies: Ints, widest: int) -> Said:
     """What rows say. ``slots``: by row a number in ``texts``, −1 for none; ``width`` and ``copies`` of their shapes' references."""
-    forms = int(copies.max(initial=0)) + 1
-    codes = ((slots + 1) * (widest + 1) + np.maximum(width, 0)) * forms + copies
-    found, inverse = distinct(codes, (len(texts) + 1) * (widest + 1) * forms)
+    copying = int(copies.max(initial=0)) + 1
+    codes = ((slots + 1) * (widest + 1) + np.maximum(width, 0)) * copying + copies
+    found, inverse = distinct(codes, (len(texts) + 1) * (widest + 1) * copying)
+    rest, often = np.divmod(found, copying)
+    text, wide = np.divmod(rest, widest + 1)
     parts = np.full((len(found), widest + 1), -1, np.int32)
     good = np.ones(len(found), bool)
     told: dict[tuple[str, ...], int] = {}
-    positions: dict[tuple[str, int, int], tuple[int, ...] | None] = {}
-    rows: list[int] = []
-    places: list[tuple[int, ...]] = []
-    number = _Numbers()
-    names: list[int] = []
-    for at, code in enumerate(found.tolist()):
-        rest, often = divmod(code, forms)
-        text_of, wide = divmod(rest, widest + 1)
-        if not text_of:
-            continue
-        text, often = texts[text_of - 1], max(often, 1)
-        pieces = text.split('"')
-        place = None
-        if "\\" not in text:  # else what stands between two quotes may be of any form
-            form = '"'.join(pieces[::2]), wide, often
-            if form not in positions:
-                positions[form] = _positions(text, wide, often)
-            place = positions[form]
-        if place is not None:
-            named = pieces[1::2]
-            first = named[: len(place)]
-            good[at] = often == 1 or named == first * often
-            rows.append(at)
-            places.append(place)
-            names.extend(map(number.__getitem__, first))
-        elif (said := _said(text, wide, often)) is None:
-            good[at] = False
-        else:
-            for position, partitions in said:
-                parts[at, position] = told.setdefault(partitions, len(told))
-    number_of = np.array([told.setdefault((name,), len(told)) for name in number], np.int32)
-    owner = np.repeat(np.array(rows, np.int64), [len(one) for one in places])
-    parts[owner, np.fromiter(chain.from_iterable(places), np.int64, len(owner))] = number_of[names] if names else 0
+    for begin in range(0, len(texts), _BLOCK):
+        first, last = np.searchsorted(text - 1, (begin, begin + _BLOCK))
+        some = (text[first:last] - 1 - begin, wide[first:last], np.maximum(often[first:last], 1))
+        good[first:last] = _Saying(texts[begin : begin + _BLOCK], *some, parts[first:last], told).look()
     return Said(np.where(good[inverse], inverse, -1), parts, list(told))
 
 
-class _Numbers(dict[str, int]):
-    """Numbers for names, in the order in which they appear."""
+class _Cut:
+    """Texts cut before each quote: the pieces with odd places within a text are the names, the even ones what is around them."""
 
-    def __missing__(self, name: str) -> int:
-        self[name] = number = len(self)
-        return number
+    def __init__(self, texts: pa.StringArray) -> None:
+        import pyarrow as pa
+
+        _, offsets, data = texts.buffers()
+        begins = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+        whole = np.frombuffer(data, np.uint8)[: begins[-1]] if data is not None else np.zeros(0, np.uint8)
+        quotes = np.flatnonzero(whole[begins[0] :] == _QUOTE) + begins[0]
+        before = np.searchsorted(quotes, begins)
+        self.quotes: Ints = np.diff(before)
+        """How many each text has."""
+        self.first: Ints = before[:-1] - before[0] + np.arange(len(texts))
+        """Where in ``code`` the pieces of each text begin."""
+        cuts = np.insert(quotes, self.first - np.arange(len(texts)), begins[:-1])
+        pieces = pa.StringArray.from_buffers(len(cuts), pa.py_buffer(np.append(cuts, begins[-1:]).astype(np.int32)), data)
+        encoded = pieces.dictionary_encode()
+        self.code: Ints = encoded.indices.to_numpy().astype(np.int64)
+        self.words: pa.StringArray = encoded.dictionary
+        self.plain: Bools = self.quotes % 2 == 0
+        slashes = [one.start() for one in re.finditer(rb"\\", whole[begins[0] :].data)] if len(whole) else []
+        escaped = np.searchsorted(begins, np.array(slashes, np.int64) + begins[0], "right") - 1
+        self.plain[escaped] = False  # what is between quotes there may be of any form
+
+    def forms(self) -> Ints:
+        """Of each text a text with the same around its names; −1 of those that are not plain."""
+        of, at = spans(np.zeros(len(self.plain), np.int64), np.where(self.plain, self.quotes // 2 + 1, 0))
+        around = self.code[self.first[of] + 2 * at]
+        powers = np.cumprod(np.full(int(at.max(initial=0)) + 1, _ODD), dtype=np.uint64)
+        sums = np.zeros(len(self.plain), np.uint64)
+        np.add.at(sums, of, (around + 1).astype(np.uint64) * powers[at])
+        _, first, inverse = np.unique(sums, return_index=True, return_inverse=True)
+        alike = np.where(self.plain, first[inverse], -1)
+        other = (self.quotes[alike] != self.quotes) | ~self.plain[alike]
+        same = ~other[of]
+        other[of[same][around[same] != self.code[self.first[alike[of[same]]] + 2 * at[same]]]] = True
+        alike[other] = -1  # of another form, by accident of the same sum
+        return alike
 
 
-def _positions(text: str, width: int, copies: int) -> tuple[int, ...] | None:
-    """The positions that texts of this form name, once for all copies; None unless each names one partition and no version."""
+@dataclass
+class _Saying:
+    """Each distinct ``text`` with the ``wide`` of its references, and how ``often`` they are told; fills ``parts`` and ``told``."""
+
+    texts: pa.StringArray
+    text: Ints
+    wide: Ints
+    often: Ints
+    parts: npt.NDArray[np.int32]
+    told: dict[tuple[str, ...], int]
+
+    def look(self) -> Bools:
+        """Which of them this tells."""
+        good = np.ones(len(self.text), bool)
+        cut = _Cut(self.texts)
+        form = cut.forms()[self.text]
+        there = np.flatnonzero(form >= 0)
+        kinds = (form[there] * (int(self.wide.max(initial=0)) + 1) + self.wide[there]) * (int(self.often.max(initial=0)) + 1)
+        _, first, kind = np.unique(kinds + self.often[there], return_index=True, return_inverse=True)
+        examples = there[first]
+        columns = (one[examples].tolist() for one in (form, self.wide, self.often))
+        slots = [_slots(self.texts[text].as_py(), wide, often) for text, wide, often in zip(*columns, strict=True)]
+        simple = np.array([one is not None and all(count == 1 for _, count in one) for one in slots], bool)[kind]
+        self._by_position(cut, there[simple], kind[simple], slots, good)
+        alone = np.ones(len(self.text), bool)
+        alone[there[simple]] = False
+        lists: dict[bytes, int] = {}
+        for at, of in zip(there[~simple].tolist(), kind[~simple].tolist(), strict=True):
+            if (several := slots[of]) is not None:
+                alone[at] = False
+                good[at] = self._by_lists(cut, at, several, lists)
+        for at in np.flatnonzero(alone).tolist():
+            good[at] = self._by_itself(at)
+        return good
+
+    def _by_position(self, cut: _Cut, which: Ints, kind: Ints, slots: Sequence[_Slots | None], good: Bools) -> None:
+        """Those whose form tells which position each name is of."""
+        named = np.array([len(one or ()) for one in slots], np.int64)
+        begins = np.cumsum(named) - named
+        positions = np.array([position for one in slots for position, _ in one or ()], np.int64)
+        first = cut.first[self.text[which]] + 1
+        of, at = spans(np.zeros(len(which), np.int64), named[kind] * self.often[which])
+        names = cut.code[first[of] + 2 * at]
+        again = at >= named[kind[of]]
+        if bool(np.any(again)):
+            same = names == cut.code[first[of] + 2 * (at % named[kind[of]])]
+            good[which[of[~same]]] = False
+            of, at, names = of[~again], at[~again], names[~again]
+        used, number = distinct(names, len(cut.words))
+        numbers = [self._number((word[1:],)) for word in cut.words.take(used).to_pylist()]
+        self.parts[which[of], positions[begins[kind[of]] + at]] = np.array(numbers, np.int32)[number]
+
+    def _by_lists(self, cut: _Cut, at: int, slots: _Slots, lists: dict[bytes, int]) -> bool:
+        """One whose form tells how many names each position has. ``lists``: the numbers of those that were seen."""
+        text = int(self.text[at])
+        first = cut.first[text] + 1
+        codes = cut.code[first : first + int(cut.quotes[text]) : 2].reshape(int(self.often[at]), -1)
+        begin = 0
+        for position, count in slots:
+            several = codes[0, begin : begin + count]
+            begin += count
+            key = several.tobytes()
+            if key not in lists:
+                lists[key] = self._number(tuple(word[1:] for word in cut.words.take(several).to_pylist()))
+            self.parts[at, position] = lists[key]
+        return len(codes) == 1 or bool((codes == codes[0]).all())
+
+    def _number(self, partitions: tuple[str, ...]) -> int:
+        return self.told.setdefault(partitions, len(self.told))
+
+    def _by_itself(self, at: int) -> bool:
+        said = _said(self.texts[int(self.text[at])].as_py(), int(self.wide[at]), int(self.often[at]))
+        for position, partitions in said or ():
+            self.parts[at, position] = self._number(partitions)
+        return said is not None
+
+
+def _slots(text: str, width: int, copies: int) -> _Slots | None:
+    """What texts of this form name, told once for all copies; None where the form does not tell it, or a version is named."""
     slots = orjson.loads(text)
     count = len(slots) // copies
-    expected = [slots[number % count][0] + number // count * width for number in range(len(slots))] if count else []
-    simple = all(len(partitions) == 1 and version is None for _, partitions, version in slots)
-    first = tuple(position for position, _, _ in slots[:count])
-    if not simple or len(slots) != count * copies or any(position >= width for position in first):
+    expected = (
+        [(slots[at % count][0] + at // count * width, len(slots[at % count][1])) for at in range(len(slots))] if count else []
+    )
+    told = [(position, len(partitions)) for position, partitions, version in slots if version is None]
+    if len(slots) != count * copies or told != expected or any(position >= width for position, _ in told[:count]):
         return None
-    return first if [position for position, _, _ in slots] == expected else None
+    return tuple(told[:count])
 
 
 def _said(text: str, width: int, copies: int) -> _Names | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import orjson
+import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lineage.index import saying
 from lineage.index.saying import said_once
 
 NAMES = st.sampled_from(["dt=1", "dt=2", 'a"],null],[1,["b', "c\\d", "", "é,]"])
@@ -17,7 +19,7 @@ SLOTS = st.lists(st.tuples(st.integers(0, 3), st.lists(NAMES, max_size=2)), max_
 def said(texts: list[str], width: int, copies: int) -> list[dict[int, tuple[str, ...]] | None]:
     """Of a row for each text, its partitions by position; None where it is to be looked at by itself."""
     rows = np.ones(len(texts), np.int64)
-    found = said_once(np.arange(len(texts)), texts, rows * width, rows * copies, width)
+    found = said_once(np.arange(len(texts)), pa.array(texts, pa.string()), rows * width, rows * copies, width)
     parts = [None if of < 0 else enumerate(found.parts[of].tolist()) for of in found.of.tolist()]
     return [None if some is None else {at: found.texts[one] for at, one in some if one >= 0} for some in parts]
 
@@ -26,8 +28,15 @@ def text(slots: list[tuple[int, list[str]]], width: int, copies: int) -> str:
     return orjson.dumps([[at + width * copy, parts, None] for copy in range(copies) for at, parts in slots]).decode()
 
 
-@given(st.lists(SLOTS, min_size=1, max_size=6), st.integers(1, 3))
-def test_each_row_says_what_its_own_slots_say(several: list[list[tuple[int, list[str]]]], copies: int) -> None:
+@pytest.mark.parametrize(("block", "factor"), [(1 << 14, saying._ODD), (2, saying._ODD), (1 << 14, np.uint64(0))])
+@given(several=st.lists(SLOTS, min_size=1, max_size=6), copies=st.integers(1, 3))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_each_row_says_what_its_own_slots_say(
+    monkeypatch: pytest.MonkeyPatch, block: int, factor: np.uint64, several: list[list[tuple[int, list[str]]]], copies: int
+) -> None:
+    """However few texts are cut together, and where all forms have the same sum."""
+    monkeypatch.setattr(saying, "_BLOCK", block)
+    monkeypatch.setattr(saying, "_ODD", factor)
     told = [{at: tuple(parts) for at, parts in sorted(slots)} for slots in several]
     assert said([text(sorted(slots), 4, copies) for slots in several], 4, copies) == told
 
