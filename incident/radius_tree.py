@@ -21,7 +21,8 @@ _STYLES = {"TAINTED": "bold red", "SUSPECT": "yellow", "CLEANED": "green"}
 
 SHOWN = 40
 """How many datasets are shown one by one: nobody reads a tree of a thousand."""
-
+_STRETCHES = 8
+"""How many stretches of partitions without a gap are shown one by one."""
 _GAPS = 12
 """How many of the things that are not known are shown one by one."""
 
@@ -29,7 +30,7 @@ _GAPS = 12
 def radius_tree(radius: BlastRadius, readers: Sequence[NextReader] = (), most: int | None = SHOWN) -> RenderableType:
     """A tree by dataset, each under the dataset through which it was reached, and sentences with the totals.
 
-    ``most``: so many datasets, those nearest to the fault, with all that lead to them; None for all.
+    ``most``: so many datasets, those nearest to the fault, with all that lead to them; None for all, with all their partitions.
     """
     found = {one.dataset: one for one in radius.overview.by_dataset()}
     nearest = sorted(found.values(), key=lambda one: (one.steps, one.dataset))
@@ -41,7 +42,7 @@ def radius_tree(radius: BlastRadius, readers: Sequence[NextReader] = (), most: i
         for one in ready:
             branch = branches.get(one.through, root).add(_dataset(one))
             for group in one.groups():
-                branch.add(_state(group, narrowed=bool(radius.fault.get("columns"))))
+                branch.add(_state(group, None if most is None else _STRETCHES, narrowed=bool(radius.fault.get("columns"))))
             branches[one.dataset] = branch
         waiting = [one for one in waiting if one.dataset not in branches]
     lines = [*_left_out(nearest[most:] if most is not None else []), *totals(radius, readers)]
@@ -102,15 +103,19 @@ def _columns(names: Sequence[str] | None) -> str:
     return f"column{'s' if len(names) > 1 else ''} {', '.join(names)}" if names else "all columns"
 
 
-def _state(group: StateGroup, *, narrowed: bool) -> Text:
-    """A line for one state, with the earliest cell's reason; other cells' reasons are told by ``--why``."""
+def _state(group: StateGroup, most: int | None, *, narrowed: bool) -> Text:
+    """A line for one state, with the earliest cell's reason; other cells' reasons are told by ``--why``.
+
+    ``most``: so many stretches of partitions, None for all.
+    """
     text = Text(overflow="fold").append(group.state, style=_STYLES[group.state])
-    text.append(f"  {printable(partitions_in_words(group.partitions))}")
+    text.append(f"  {printable(partitions_in_words(group.partitions, most, ' (--all)'))}")
     text.append(f"  since {render(group.since) or 'the beginning'}", style="dim")
     if narrowed:
         text.append(f"  {printable(_columns(group.columns))}", style="dim")
-    if group.reasons:
-        text.append(f"\n{printable(group.reasons[0])}", style="dim italic")
-    if len(group.reasons) > 1:
-        text.append(f"\nand {len(group.reasons) - 1} reasons more: --why {printable(str(group.last))}", style="dim italic")
+    if group.reason:
+        text.append(f"\n{printable(group.reason)}", style="dim italic")
+        if others := len(group.partitions) - 1:
+            more = f"the {f'{others:,} others' if others > 1 else 'other'} may be so for other reasons"
+            text.append(f"\n{more}: --why {printable(str(group.last))}", style="dim italic")
     return text

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from lineage.datasets import DatasetId, JobId
 from lineage.timestamps import AFTER, BEFORE, SECOND, render, to_datetime
@@ -72,8 +72,7 @@ class NextReader:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
+class Begun(NamedTuple):
     """An attempt as its job's cadence sees it: when it began, for which nominal time, of which run."""
 
     start: int
@@ -129,8 +128,6 @@ def next_readers(history: History, radius: BlastRadius, now: int) -> tuple[NextR
 
 def _cadence(told: Past, begun: Sequence[Begun], now: int) -> Cadence:
     """Of one job's attempts."""
-    from statistics import median  # with fractions and decimals, which nobody else needs
-
     first: dict[object, int] = {}
     for one in begun:
         what: object = one.nominal if one.nominal is not None else one.run_id
@@ -139,11 +136,11 @@ def _cadence(told: Past, begun: Sequence[Begun], now: int) -> Cadence:
     last = max((one.start for one in begun), default=None)
     if last is None or len(starts) < _FEWEST:
         return Cadence(last=last)
-    every = int(median(later - earlier for earlier, later in pairwise(starts)))
+    every = _between(starts)
     retired = told.latest - last > _OVERDUE * every
     nominal = sorted({one.nominal for one in begun if one.nominal is not None})
     if len(nominal) >= _FEWEST:
-        between = int(median(later - earlier for earlier, later in pairwise(nominal)))
+        between = _between(nominal)
         if every < between // 2:
             every, retired = between, told.nominal - nominal[-1] > _OVERDUE * between
     if every <= 0:
@@ -152,6 +149,12 @@ def _cadence(told: Past, begun: Sequence[Begun], now: int) -> Cadence:
     if due < now and not retired:
         due += -(-(now - due) // every) * every
     return Cadence(every, last, due, retired)
+
+
+def _between(moments: Sequence[int]) -> int:
+    """The median of the times between neighbours, of at least two; ``statistics`` loads fractions and decimals for it."""
+    times = sorted(later - earlier for earlier, later in pairwise(moments))
+    return (times[(len(times) - 1) // 2] + times[len(times) // 2]) // 2
 
 
 def _span(nanoseconds: int) -> str:

@@ -22,14 +22,14 @@ _STATES: tuple[Reached, ...] = ("TAINTED", "SUSPECT", "CLEANED")
 class StateGroup:
     """The cells of a dataset that have one state, the earliest first.
 
-    ``since`` of the earliest (ns UTC); ``reasons``: those there are, that of the earliest first; ``last``: the latest cell;
+    ``since`` (ns UTC) and ``reason`` of the earliest; ``last``: the latest cell;
     ``columns``: those reached in any of them, None for all.
     """
 
     state: Reached
     partitions: tuple[Partition, ...]
     since: int
-    reasons: tuple[str, ...]
+    reason: str | None
     last: Cell
     columns: tuple[str, ...] | None
 
@@ -98,9 +98,8 @@ def _groups(cells: Sequence[ReachedCell]) -> tuple[StateGroup, ...]:
     for state in _STATES:
         own = sorted((one for one in cells if one.state == state), key=lambda one: one.since)
         if own:
-            reasons = tuple(dict.fromkeys(one.reason for one in own if one.reason))
             partitions = tuple(one.cell.partition for one in own)
-            found.append(StateGroup(state, partitions, own[0].since, reasons, own[-1].cell, _columns(own)))
+            found.append(StateGroup(state, partitions, own[0].since, own[0].reason, own[-1].cell, _columns(own)))
     return tuple(found)
 
 

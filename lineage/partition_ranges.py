@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
+from functools import lru_cache
+from operator import attrgetter
+from typing import NamedTuple
 
 from lineage.partitions import Partition
 from lineage.periods import Grain, Period, follows
 
-_Dated = tuple[Period, tuple[tuple[str, str], ...], Partition]
 
+def partitions_in_words(partitions: Iterable[Partition], most: int | None = None, hint: str = "") -> str:
+    """Partitions with consecutive ones as a range: ``dt=2026-11-15 … dt=2026-11-17 (3)``.
 
-def partitions_in_words(partitions: Iterable[Partition]) -> str:
-    """Partitions with consecutive ones as a range: ``dt=2026-11-15 … dt=2026-11-17 (3)``."""
-    undated: list[Partition] = []
-    dated: list[_Dated] = []
-    for one in set(partitions):
-        period = one.period
-        if period is None:
-            undated.append(one)
-        else:
-            dated.append((period, _beside(one, period), one))
-    dated.sort(key=lambda found: (found[0].grain.name, found[1], found[0].start))
-    parts = sorted(map(str, undated))
-    for run in _runs(dated):
-        if len(run) < 3:
-            parts += [str(one) for one in run]
-        else:
-            parts.append(f"{run[0]} … {run[-1]} ({len(run)})")
+    ``most``: so many ranges at most, then where the others end and ``hint``; None for all.
+    """
+    found = set(partitions)
+    dated = [one for one in map(_dated, found) if one is not None]
+    dated.sort(key=attrgetter("order"))
+    runs = [[one] for one in sorted((one for one in found if one.period is None), key=str)] + _runs(dated)
+    shown = runs if most is None or len(runs) <= most else runs[: most - 1]
+    parts: list[str] = []
+    for run in shown:
+        parts += map(str, run) if len(run) < 3 else [f"{run[0]} … {run[-1]} ({len(run):,})"]
+    if rest := runs[len(shown) :]:
+        parts.append(f"and {sum(map(len, rest)):,} more in {len(rest):,} stretches until {rest[-1][-1]}{hint}")
     return ", ".join(parts)
+
+
+class _Dated(NamedTuple):
+    """A partition that stands for one period. ``order``: grain, what it says beside, and when the period begins."""
+
+    order: tuple[str, tuple[tuple[str, str], ...], datetime]
+    period: Period
+    partition: Partition
+
+
+@lru_cache(maxsize=1 << 16)
+def _dated(partition: Partition) -> _Dated | None:
+    period = partition.period
+    return None if period is None else _Dated((period.grain.name, _beside(partition, period), period.start), period, partition)
 
 
 def _beside(partition: Partition, period: Period) -> tuple[tuple[str, str], ...]:
@@ -43,10 +57,9 @@ def _runs(dated: list[_Dated]) -> list[list[Partition]]:
     runs: list[list[Partition]] = []
     before: _Dated | None = None
     for found in dated:
-        period, beside, one = found
-        if before is not None and beside == before[1] and follows(period, before[0]):
-            runs[-1].append(one)
+        if before is not None and found.order[1] == before.order[1] and follows(found.period, before.period):
+            runs[-1].append(found.partition)
         else:
-            runs.append([one])
+            runs.append([found.partition])
         before = found
     return runs

@@ -46,7 +46,7 @@ def blast(
     drafts: Annotated[
         bool, typer.Option("--drafts", help="Print a message draft for each team that must know.", show_default=False)
     ] = False,
-    every: Annotated[bool, typer.Option("--all", help="Show every dataset, however many there are.", show_default=False)] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show all datasets and partitions.", show_default=False)] = False,
 ) -> Report:
     """Show what the fault reached, through which runs, since when; read-only, works without an incident."""
     from incident.commands import understand

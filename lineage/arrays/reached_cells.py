@@ -143,13 +143,6 @@ class Cells:
         at = next((one for one in left if self.spread.must.writes[one]), left[0])
         return why_cell_suspect(self.history, self.doubted, self.known_cell(place), self.paths.write_at(at))
 
-    def look_at(self, places: Ints) -> None:
-        """Make the attempts together that ``why`` is about to look at for these places."""
-        writes, through = self._places.writes.attempt, self.spread.may.by_write
-        writers = np.unique(writes[np.concatenate([self.overlapping.at(int(one)) for one in places])])
-        causes = through[writers]
-        self.ledger.several(np.union1d(writers, writes[causes[causes >= 0]]).tolist())
-
     @cached_property
     def doubted(self) -> _Doubted:
         """What was reached, for those who explain it."""

@@ -73,16 +73,11 @@ class Summary:
             group = group[np.argsort(self.cells.states.since[group], kind="stable")]
             place = self.cells.states.place[group]
             partitions = [places.facts.partitions[one] for one in places.partition[place]]
-            reasons: dict[str, None] = {}
-            if state == "SUSPECT":
-                self.cells.look_at(place)
-                for one in place:
-                    reasons[self.cells.why(int(one))] = None
             yield StateGroup(
                 state,
                 tuple(partitions),
                 int(self.cells.states.since[group[0]]),
-                tuple(reasons),
+                self.cells.why(int(place[0])) if state == "SUSPECT" else None,
                 self.cells.known_cell(int(place[-1])),
                 None,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -97,10 +98,10 @@ class Index:
     def recent(self, jobs: Collection[int]) -> dict[int, list[Begun]]:
         """The last attempts of some jobs whose start is known."""
         table = self._read(self.manifest.tables["recent"], jobs, None)
-        columns = (table[name].to_pylist() for name in ("job", "start", "run", "nominal_start"))
-        found: dict[int, list[Begun]] = {}
-        for job, start, run, nominal in zip(*columns, strict=True):
-            found.setdefault(job, []).append(Begun(start, nominal, run))
+        found: dict[int, list[Begun]] = defaultdict(list)
+        begun = map(Begun, *(table[name].to_pylist() for name in ("start", "nominal_start", "run")))
+        for job, one in zip(table["job"].to_pylist(), begun, strict=True):
+            found[job].append(one)
         return {job: begun[-RECENT:] for job, begun in found.items()}
 
     def rows_of_runs(self, runs: Collection[str]) -> list[Row]:

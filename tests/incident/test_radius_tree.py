@@ -54,3 +54,15 @@ def test_a_tree_shows_the_nearest_datasets_and_names_all_that_serves(tmp_path: P
     assert run([*asked, "--all"]) == 0
     assert "farther from the fault" not in (everything := capsys.readouterr().out)
     assert everything.count("s3://lake/out/") == SHOWN + 4
+
+
+def test_many_stretches_of_partitions_are_shown_only_to_who_wants_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    events = [one for day in range(1, 29, 3) for one in told(0, day)]
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(b"\n".join(map(orjson.dumps, events)))
+    asked = ["blast", "--lineage", str(path), "--job", "n/j0", "--quiet"]
+    assert run(asked) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "dt=2026-11-19, and 3 more in 3 stretches until dt=2026-11-28 (--all) since" in shown
+    assert run([*asked, "--all"]) == 0
+    assert "dt=2026-11-19, dt=2026-11-22, dt=2026-11-25, dt=2026-11-28 since" in " ".join(capsys.readouterr().out.split())

@@ -54,3 +54,15 @@ def test_a_period_follows_the_one_before_it_and_no_other(seconds: int, grain: Gr
     assert follows(later, before) == (grain is not Grain.INSTANT and later == shift(before, 1))
     assert grain is Grain.INSTANT or follows(shift(before, 1), before)
     assert not follows(Period(before.start, Grain.INSTANT), before)
+
+
+@pytest.mark.parametrize(
+    ("most", "words"),
+    [
+        (3, "dt=2026-11-01 … dt=2026-11-03 (3), dt=2026-11-05, dt=2026-11-07"),
+        (2, "dt=2026-11-01 … dt=2026-11-03 (3), and 2 more in 2 stretches until dt=2026-11-07 (all)"),
+    ],
+)
+def test_no_more_stretches_than_asked_for(most: int, words: str) -> None:
+    partitions = [parse_partition(f"dt=2026-11-0{day}") for day in (1, 2, 3, 5, 7)]
+    assert partitions_in_words(partitions, most, " (all)") == words
