@@ -49,7 +49,7 @@ from lineage.index.choosing import Choosing, rows_of_any_job
 from lineage.index.dimensions import Dimensions
 from lineage.index.manifest import as_skipped
 from lineage.index.narrowing import narrowed
-from lineage.index.needed import Needed
+from lineage.index.needed import Needed, wanted
 from lineage.index.reach import Reach
 from lineage.index.reader import Index
 from lineage.index.rows import Row
@@ -137,17 +137,17 @@ class Query:
         touched = {find(one) for job in jobs for one in (*gathering.reads.get(job, ()), *gathering.writes.get(job, ()))}
         if self.teller.unsure or gathering.views or self.reach.in_doubt({*parts, *touched}):
             raise NotPlain("not told by the makers alone")
-        tables = self.index.tables(self.teller.numbers(jobs)) if jobs else []
+        tables = self.index.tables([wanted(self.teller.numbers(jobs), BEFORE)]) if jobs else []
         if not sum(one.num_rows for one in tables):
             return list(in_order(ours))
         known = ledger(self.teller, gathered(self.teller, tables), ours)
         writes, datasets, partitions = known.facts.writes, known.facts.datasets, known.facts.partitions
         places = writes.dataset.astype(np.int64) * len(partitions) + writes.partition
         found, inverse = np.unique(places, return_inverse=True)
-        wanted = np.array(
+        here = np.array(
             [_within(Cell(datasets[one // len(partitions)], partitions[one % len(partitions)]), parts) for one in found]
         )
-        chosen = np.union1d(writes.attempt[wanted.astype(bool)[inverse]], known.ours)
+        chosen = np.union1d(writes.attempt[here.astype(bool)[inverse]], known.ours)
         return known.several(chosen.tolist())
 
     def _part(self, rows: Iterable[Row], complete: set[JobId]) -> History:
@@ -271,13 +271,11 @@ class Query:
         needed.want(jobs, first - _MARGIN)
         tables: list[pa.Table] = []
         while True:
-            for numbers, since, until in needed.unread():
-                found_now = self.index.tables(numbers, since=since, until=until)
+            while steps := needed.unread():
+                found_now = self.index.tables(steps)
                 tables += found_now
-                if since is not None and until is None:
-                    needed.want_before(found_now, since)
-            if not needed.enough:
-                continue
+                if steps[0].since is not None and steps[0].until is None:
+                    needed.want_before(found_now, steps[0].since)
             tables = [gathered(self.teller, tables)]
             told = ledger(self.teller, tables[0], ours, datasets)
             if candidates is None:
@@ -310,9 +308,10 @@ class Query:
         needed.want(self.reach.from_the_beginning(jobs, datasets), BEFORE)
         found = {(row.run, row.number): row for row in seeds}
         while True:
-            for numbers, since, until in needed.unread():
-                for row in self.index.rows(numbers, since=since, until=until):
-                    found[row.run, row.number] = row
+            while steps := needed.unread():
+                for one in steps:
+                    for row in self.index.rows(one.jobs, since=one.since, until=one.until):
+                        found[row.run, row.number] = row
             try:
                 history = self._part(found.values(), needed.complete)
             except _Unclear as unclear:

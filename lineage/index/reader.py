@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from lineage.cadence import RECENT, Begun
@@ -23,6 +23,18 @@ if TYPE_CHECKING:
 _DAY = 86_400 * SECOND
 ASKED = [name for name in Row._fields if name not in {"odd", "run_crc"}]
 """The columns that attempts are made of; the others are for finding runs and taking them apart again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Attempts of some jobs, by their numbers, that ended on the day of ``since`` (ns UTC, None: ever) or later, or not yet.
+
+    ``until``: only those that ended before this day.
+    """
+
+    jobs: frozenset[int]
+    since: int | None
+    until: int | None = None
 
 
 @dataclass
@@ -69,22 +81,27 @@ class Index:
 
         ``until``: only those that ended before this day.
         """
-        names = [part.file for part in self.parts(since, until) if wanted(part)]
-        return [row for table in self._tables(names, jobs) for row in rows_in(table)]
+        files = [part.file for part in self.parts(since, until) if wanted(part)]
+        read = [partial(self._read, file, jobs, ASKED) for file in files]
+        return [row for table in self._side_by_side(read) for row in rows_in(table)]
 
-    def tables(self, jobs: Collection[int], *, since: int | None = None, until: int | None = None) -> list[pa.Table]:
+    def tables(self, wanted: Iterable[Wanted]) -> list[pa.Table]:
         """As ``rows``, in columns; ``slots``, which are long and repeat, as dictionaries of no more than is there."""
-        return list(self._tables([part.file for part in self.parts(since, until)], jobs, words=True))
+        jobs: dict[str, set[int]] = defaultdict(set)
+        for one in wanted:
+            for part in self.parts(one.since, one.until):
+                jobs[part.file] |= one.jobs
+        return list(self._side_by_side([partial(self._read, file, of, ASKED, words=True) for file, of in jobs.items()]))
 
-    def _tables(self, names: list[str], jobs: Collection[int] | None, *, words: bool = False) -> Iterator[pa.Table]:
-        """Files side by side, in their order."""
+    def _side_by_side(self, files: Sequence[Callable[[], pa.Table]]) -> Iterator[pa.Table]:
+        """What reads of files give, in their order."""
         from concurrent.futures import ThreadPoolExecutor
 
-        if len(names) < 2:
-            yield from (self._read(name, jobs, ASKED, words=words) for name in names)
+        if len(files) < 2:
+            yield from (one() for one in files)
             return
         with ThreadPoolExecutor(self.files.at_once) as pool:
-            yield from pool.map(lambda name: self._read(name, jobs, ASKED, words=words), names)
+            yield from pool.map(lambda one: one(), files)
 
     def parts(self, since: int | None = None, until: int | None = None) -> Iterator[Part]:
         """The files of attempts that ended on the day of ``since`` (ns UTC) or later, or not yet; ``until`` as for ``rows``."""
