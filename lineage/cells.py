@@ -7,7 +7,7 @@ declared so; else ``*``. An input is never assumed to be the nominal day.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from lineage.attempts import MERGED, Attempt, Cell, How, Mode, Read, Write
@@ -76,25 +76,29 @@ class Cells:
         declared = self.declarations.dataset(dataset).partition
         return declared if isinstance(declared, Layout) else None
 
-    def _cell(self, dataset: DatasetId, found: Partition) -> Cell:
-        """The cell that somebody names; all of the dataset where its time zone leaves open which partition is meant."""
+    def named(self, dataset: DatasetId, partitions: Iterable[Partition]) -> list[Cell]:
+        """The cells that somebody names; all of the dataset where its time zone leaves open which partition is meant."""
         layout = self._layout(dataset)
-        try:
-            return Cell(dataset, layout.said(found) if layout is not None else found, known=True)
-        except PartitionError:
-            return Cell(dataset)
+
+        def cell(found: Partition) -> Cell:
+            try:
+                return Cell(dataset, layout.said(found) if layout is not None else found, known=True)
+            except PartitionError:
+                return Cell(dataset)
+
+        return [cell(one) for one in partitions]
 
     def written(self, reference: DatasetRef, dataset: DatasetId, attempt: Attempt) -> list[tuple[Cell, How]]:
         """The cells of a dataset that an attempt writes by one reference; of the attempt only its job, times and key matter."""
         rule, layout = self.declarations.dataset(dataset), self._layout(dataset)
         keyed = attempt.partition_key is not None and not self.unpartitioned(dataset)
         if reference.partitions and not (reference.suffixed and keyed and _is_partition(attempt.partition_key or "")):
-            return [(self._cell(dataset, part), "observed") for part in reference.partitions]
+            return [(cell, "observed") for cell in self.named(dataset, reference.partitions)]
         if self.unpartitioned(dataset):
             return [(Cell(dataset, known=True), "observed" if rule.partition is None else "declared")]
         try:
             if attempt.partition_key is not None:
-                return [(self._cell(dataset, parse_partition(attempt.partition_key)), "observed")]
+                return [(cell, "observed") for cell in self.named(dataset, [parse_partition(attempt.partition_key)])]
             if rule.nominal and attempt.nominal is not None and layout is not None:
                 return [(Cell(dataset, layout.at(to_datetime(attempt.nominal[0])), known=True), "declared")]
         except PartitionError:
@@ -126,7 +130,7 @@ class Cells:
             return [Read(Cell(dataset), "inferred", reference.inferred)]
         version = reference.version
         if reference.partitions:
-            cells = [self._cell(dataset, part) for part in reference.partitions]
+            cells = self.named(dataset, reference.partitions)
             unclear = f"names a partition of {dataset} by a time that is no certain one of its partitions"
             return [Read(cell, version=version, reason="" if cell.known else unclear) for cell in cells]
         if self.unpartitioned(dataset):

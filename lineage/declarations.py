@@ -6,6 +6,7 @@ edges the last match wins.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal
@@ -67,8 +68,8 @@ class Declarations:
     edges: tuple[EdgeRule, ...] = ()
     skew: int = 0
     lost_after: int | None = None
-    _memo: dict[DatasetId | tuple[JobId, DatasetId], Any] = field(default_factory=dict, compare=False, repr=False)
-    """What was asked before: a dataset's rule, an edge's. To be given anew to a copy with other rules."""
+    _memo: dict[DatasetId | tuple[JobId, DatasetId] | tuple[int, ...], Any] = field(default_factory=dict, compare=False, repr=False)
+    """What was asked before: a dataset's rule, rules by number as one, an edge's. To be given anew to a copy with other rules."""
 
     def dataset(self, dataset: DatasetId) -> DatasetRule:
         """What is declared about a dataset, merged key by key."""
@@ -76,15 +77,22 @@ class Declarations:
         if found is not None:
             return found
         name = str(dataset)
-        merged = DatasetRule(match=name)
-        for rule in self.datasets:
-            if fnmatchcase(name, rule.match.rstrip("/")):
-                said = {key.name: getattr(rule, key.name) for key in fields(rule) if key.name != "match"}
-                merged = replace(merged, **{key: value for key, value in said.items() if value is not None})
+        chosen = tuple(number for number, rule in enumerate(self.datasets) if fnmatchcase(name, rule.match.rstrip("/")))
+        if chosen not in self._memo:
+            self._memo[chosen] = self._merged(chosen)
+        merged: DatasetRule = replace(self._memo[chosen], match=name)
+        self._memo[dataset] = merged
+        return merged
+
+    def _merged(self, chosen: Iterable[int]) -> DatasetRule:
+        """Some rules, the later over the earlier."""
+        merged = DatasetRule(match="")
+        for rule in map(self.datasets.__getitem__, chosen):
+            said = {key.name: getattr(rule, key.name) for key in fields(rule) if key.name != "match"}
+            merged = replace(merged, **{key: value for key, value in said.items() if value is not None})
         if merged.timezone is not None and isinstance(merged.partition, Layout):
             zone = None if merged.timezone.key in _UTC else merged.timezone
             merged = replace(merged, partition=replace(merged.partition, zone=zone))
-        self._memo[dataset] = merged
         return merged
 
     def lost_at(self, last: int, latest: int) -> int:

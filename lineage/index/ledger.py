@@ -26,19 +26,18 @@ _KEPT = 1 << 14
 """Attempts made that are kept: explanations of neighbouring cells share them."""
 
 
-def gathered(teller: Teller, tables: list[pa.Table]) -> pa.Table:
-    """Rows as one table, in the order of attempts. Empties ``tables``: nothing is held twice. Raises NotPlain when nothing ran."""
+def gathered(tables: list[pa.Table]) -> pa.Table:
+    """Rows as one table of one chunk. Empties ``tables``: nothing is held twice. Raises NotPlain when nothing ran."""
     import pyarrow as pa
 
     if not any(one.num_rows for one in tables):
         raise NotPlain("nothing ran")
     whole = pa.concat_tables(tables)
     tables.clear()
-    order = _in_order(whole, _whole(whole["start"], BEFORE), _ends(whole, teller))
     columns = dict(zip(whole.column_names, whole.columns, strict=True))
     del whole
     for name, column in columns.items():
-        columns[name] = (_end_to_end(column.chunks) if name == "slots" else column.combine_chunks()).take(order)
+        columns[name] = _end_to_end(column.chunks) if name == "slots" else column.combine_chunks()
     _give_back()
     return pa.table(columns)
 
@@ -53,12 +52,14 @@ def _end_to_end(chunks: Sequence[pa.DictionaryArray]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.concat_arrays(indices), pa.concat_arrays([one.dictionary for one in chunks]))
 
 
-def ledger(teller: Teller, rows: pa.Table, ours: Sequence[Attempt] = (), within: Collection[DatasetId] | None = None) -> Ledger:
+def ledger(teller: Teller, table: pa.Table, ours: Sequence[Attempt] = (), within: Collection[DatasetId] | None = None) -> Ledger:
     """The attempts of rows that were ``gathered``, each there once, and what we did ourselves.
 
     ``within``: the datasets of which reads and writes matter, None for all.
     """
-    made = _Rows(teller, rows, _whole(rows["start"], BEFORE), _ends(rows, teller), sorted(ours, key=_key), within).ledger()
+    start, end = _whole(table["start"], BEFORE), _ends(table, teller)
+    order = _in_order(table, start, end)
+    made = _Rows(teller, table, order, start[order], end[order], sorted(ours, key=_key), within).ledger()
     _give_back()
     return made
 
@@ -72,10 +73,11 @@ def _give_back() -> None:
 
 @dataclass
 class _Rows:
-    """Rows in the order of attempts; ``ours`` come between them."""
+    """Rows in the ``order`` of attempts, in which ``start`` and ``end`` are; ``ours`` come between them."""
 
     teller: Teller
     table: pa.Table
+    order: Ints
     start: Ints
     end: Ints
     ours: Sequence[Attempt]
@@ -143,21 +145,29 @@ class _Rows:
         slots, texts = _words(self.table["slots"])
         key, keys = _words(self.table["partition_key"])
         nominal, nominals = _nominals(*self._dates)
-        columns = Columns(self._shape, slots, texts, key, keys.to_pylist(), nominal, nominals)
-        return Resolver(self.teller, self.table, columns, self.within).resolve()
+        columns = Columns(self._shape, slots[self.order], texts, key[self.order], keys.to_pylist(), nominal, nominals)
+        return Resolver(self.teller, self._taken, columns, self.within).resolve()
+
+    def _taken(self, rows: Ints) -> pa.Table:
+        """Some rows, by their numbers in the order."""
+        return self.table.take(self.order[rows])
+
+    def _ordered(self, name: str, missing: int) -> Ints:
+        """A column of whole numbers, in the order."""
+        return _whole(self.table[name], missing)[self.order]
 
     @cached_property
     def _shape(self) -> Ints:
-        return _whole(self.table["shape"], 0)
+        return self._ordered("shape", 0)
 
     @cached_property
     def _dates(self) -> tuple[Ints, Ints]:
-        return _whole(self.table["nominal_start"], AFTER), _whole(self.table["nominal_end"], AFTER)
+        return self._ordered("nominal_start", AFTER), self._ordered("nominal_end", AFTER)
 
     @cached_property
     def _states(self) -> tuple[Ints, Sequence[str]]:
         found, names = _words(self.table["state"])
-        return found, names.to_pylist()
+        return found[self.order], names.to_pylist()
 
     def _in_state(self, state: str) -> Bools:
         found, names = self._states
@@ -188,10 +198,10 @@ class _Rows:
 
     @cached_property
     def _numbers(self) -> Ints:
-        return _whole(self.table["number"], 0)
+        return self._ordered("number", 0)
 
     def _key_of_row(self, row: int) -> tuple[str, int]:
-        return self.table["run"][row].as_py(), int(self._numbers[row])
+        return self.table["run"][int(self.order[row])].as_py(), int(self._numbers[row])
 
     def _nominal_of(self, index: int) -> tuple[int, int] | None:
         row = int(self._row[index])
@@ -207,7 +217,7 @@ class _Rows:
 
     def _several(self, chosen: Sequence[int]) -> list[Attempt]:
         rows = self._row[np.asarray(chosen, np.int64)]
-        made = iter(self.teller.attempts(rows_in(self.table.take(rows[rows >= 0])), widen=True))
+        made = iter(self.teller.attempts(rows_in(self._taken(rows[rows >= 0])), widen=True))
         found = [self.ours[-1 - int(row)] if row < 0 else next(made) for row in rows]
         if len(self._kept) + len(found) > _KEPT:
             self._kept.clear()
@@ -253,7 +263,7 @@ def _words(column: Any) -> tuple[Ints, pa.StringArray]:
     """A column of words as numbers in those that come second; −1 for null."""
     import pyarrow as pa
 
-    array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    array = column.chunk(0)
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
     return _whole(array.indices, -1), array.dictionary

@@ -140,7 +140,7 @@ class Query:
         tables = self.index.tables([wanted(self.teller.numbers(jobs), BEFORE)]) if jobs else []
         if not sum(one.num_rows for one in tables):
             return list(in_order(ours))
-        known = ledger(self.teller, gathered(self.teller, tables), ours)
+        known = ledger(self.teller, gathered(tables), ours)
         writes, datasets, partitions = known.facts.writes, known.facts.datasets, known.facts.partitions
         places = writes.dataset.astype(np.int64) * len(partitions) + writes.partition
         found, inverse = np.unique(places, return_inverse=True)
@@ -276,7 +276,7 @@ class Query:
                 tables += found_now
                 if steps[0].since is not None and steps[0].until is None:
                     needed.want_before(found_now, steps[0].since)
-            tables = [gathered(self.teller, tables)]
+            tables = [gathered(tables)]
             told = ledger(self.teller, tables[0], ours, datasets)
             if candidates is None:
                 chosen = told.of({JobId(*one) for kind, one in starts if kind == "job"})

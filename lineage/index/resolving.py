@@ -7,7 +7,7 @@ and stands for all. Rows of shapes whose references depend on one another are re
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -67,10 +67,10 @@ class Resolved:
 
 @dataclass
 class Resolver:
-    """``table``: the rows themselves, for those that are looked at one by one; ``within``: datasets that matter, None for all."""
+    """``taken``: some of the rows themselves, to look at them one by one; ``within``: datasets that matter, None for all."""
 
     teller: Teller
-    table: pa.Table
+    taken: Callable[[Ints], pa.Table]
     columns: Columns
     within: Collection[DatasetId] | None = None
     numbers: Numbers = field(default_factory=Numbers)
@@ -91,7 +91,7 @@ class Resolver:
         told = Told(self.numbers), Told(self.numbers)
         left = np.flatnonzero(slow)
         if len(left):
-            for row, one in zip(left, self.teller.attempts(rows_in(self.table.take(left)), widen=True), strict=True):
+            for row, one in zip(left, self.teller.attempts(rows_in(self.taken(left)), widen=True), strict=True):
                 told[_READ].add(int(row), one.reads)
                 told[_WRITE].add(int(row), one.writes)
         unsaid = [np.concatenate(one) for one in zip(*(side[1] for side in sides), strict=True)]
@@ -206,6 +206,10 @@ class Resolver:
             return [(0, False, _HOW["inferred"])]
         cells, told = self.teller.cells, self.teller.known.refs[number]
         named = tuple(map(partition_text.read, texts[part])) if part >= 0 else ()
+        if named and key < 0 and not told.inferred:
+            observed = cells.named(dataset, named)
+            several = dict.fromkeys(observed) if side == _READ else {one.partition: one for one in observed}.values()
+            return [(self.numbers.partition(one.partition), one.known, _HOW["observed"]) for one in several]
         reference = DatasetRef(told.dataset, named, told.suffixed, inferred=told.inferred)  # what tells classes apart
         if side == _READ:
             reads = dict.fromkeys(cells.read(reference, dataset, Attempt("", 0, job), ()))

@@ -60,6 +60,7 @@ class Teller:
     latest: int
     """The last moment that the index knows (ns UTC)."""
     _shapes: dict[int, Shape] = field(default_factory=dict)
+    _plains: dict[object, Plain | None] = field(default_factory=dict)
     _memo: dict[object, tuple[tuple[Read, ...], tuple[Write, ...]]] = field(default_factory=dict)
     _usual: dict[JobId, tuple[set[DatasetId], set[DatasetId]]] = field(default_factory=dict)
     _named: dict[object, tuple[Read, ...] | tuple[Write, ...]] = field(default_factory=dict)
@@ -201,20 +202,28 @@ class Teller:
 
     def _plain(self, job: JobId, heads: tuple[int, ...]) -> Plain | None:
         """How to resolve a shape's references one by one; None where they depend on each other or on a window."""
-        find, refs = self.gathering.identities.find, self.known.refs
         told = [(head.inputs, head.outputs) for head in map(self.known.heads.__getitem__, heads) if head.inputs or head.outputs]
         if not told or any(one != told[0] for one in told):
             return None
-        inputs, outputs = ([(number, find(refs[number].dataset)) for number in side] for side in told[0])
+        key = job, told[0], len(told)  # shapes of a job differ more often in what their events say beside
+        if key not in self._plains:
+            self._plains[key] = self._resolvable(*key)
+        return self._plains[key]
+
+    def _resolvable(self, job: JobId, told: tuple[tuple[int, ...], tuple[int, ...]], copies: int) -> Plain | None:
+        find, refs = self.gathering.identities.find, self.known.refs
+        inputs, outputs = ([(number, find(refs[number].dataset)) for number in side] for side in told)
         read, written = ({dataset for _, dataset in side} for side in (inputs, outputs))
         twice = len(read) < len(inputs) or len(written) < len(outputs)
         merging = any(self.mode(refs[number], dataset) is Mode.MERGE for number, dataset in outputs)
         if twice or merging or any(self.declarations.edge(job, dataset) is not None for dataset in read):
             return None
         usual = self.usual(job)
+        if usual[0] <= read and usual[1] <= written:
+            return Plain(tuple(inputs), tuple(outputs), copies, (), ())
         bare = Attempt("", 0, job, reads=tuple(Read(Cell(one)) for one in read), writes=tuple(Write(Cell(one)) for one in written))
         more = widened(bare, *usual, self.declarations)
-        return Plain(tuple(inputs), tuple(outputs), len(told), more.reads[len(read) :], more.writes[len(written) :])
+        return Plain(tuple(inputs), tuple(outputs), copies, more.reads[len(read) :], more.writes[len(written) :])
 
     def _plainly(self, row: Row, shape: Shape, plain: Plain, nominal: tuple[int, int] | None) -> _Data | None:
         """As ``_resolved``, of a plain shape; None where its events name other partitions after all."""
