@@ -106,6 +106,15 @@ class Places:
             if bool(np.any(np.isin(data[self.wild_writes], data[~self.wild_writes]))):
                 raise NotPlain("an attempt writes a partition and all of the dataset")
 
+    @cached_property
+    def alone(self) -> Bools:
+        """Writes that are the only replacing one of their place, and nobody wrote ``*`` of their dataset: as most are."""
+        count = np.bincount(self.write_place[self.replacing], minlength=len(self.dataset))
+        whole = np.zeros(len(self.facts.datasets), bool)
+        whole[self.writes.dataset[self.wild_writes]] = True
+        found: Bools = self.replacing & (count[self.write_place] == 1) & ~whole[self.writes.dataset]
+        return found
+
     def composed(self, place: Ints, rank: Ints) -> Ints:
         """A place and a rank as one integer; by place, then rank."""
         return place * self.scale + rank

@@ -52,6 +52,14 @@ class Seeing:
         self._before, self._after = places.of_writes(ranks.before), places.of_writes(ranks.after)
         if bool(np.any(places.wild)) and bool(np.any(places.instant[places.writes.attempt[places.cleansing]])):
             raise NotPlain("an instant")
+        count = np.bincount(places.write_place, minlength=len(places.dataset))
+        self._several = np.flatnonzero(count[places.write_place] > 1), np.flatnonzero(count[places.read_place] > 1)
+        """The writes and reads of places that are written several times, as few are."""
+        only = np.full(len(places.dataset), -1)
+        only[places.write_place] = np.arange(len(places.writes))
+        reads = np.flatnonzero(count[places.read_place] == 1)
+        self._lone = only[places.read_place[reads]], reads
+        """The only writes of their places with the reads of these."""
 
     # --- cleansing --------------------------------------------------------------------------------------------------------
 
@@ -59,20 +67,21 @@ class Seeing:
     def cleansed_since(self) -> Ints:
         """Of each read the latest start of a cleansing write of its place that ended before it; −1 where there is none."""
         places = self.places
-        chosen = np.flatnonzero(places.cleansing)
+        found = np.full(len(places.reads), -1)
+        write, read = self._lone
+        before = places.cleansing[write] & (self._after[write] <= self._read_start[read])
+        found[read[before]] = self._start[write[before]]
+        chosen, reads = self._several
+        chosen = chosen[places.cleansing[chosen]]
         by_end = chosen[ordered(places.composed(places.write_place[chosen], self._after[chosen]))]
         ends = places.composed(places.write_place[by_end], self._after[by_end])
         latest = np.maximum.accumulate(places.composed(places.write_place[by_end], self._start[by_end]))
-        return self._latest(latest, np.searchsorted(ends, places.composed(places.read_place, self._read_start), "right"))
-
-    def _latest(self, latest: Ints, upto: Ints) -> Ints:
-        """The rank of what comes last before these positions, if it is of the read's place."""
-        places = self.places
-        if not len(latest):
-            return np.full(len(upto), -1)
-        found = latest[np.maximum(upto - 1, 0)]
-        here = (upto > 0) & (found // places.scale == places.read_place)
-        return np.where(here, found % places.scale, -1)
+        if len(latest):
+            place = places.read_place[reads]
+            upto = np.searchsorted(ends, places.composed(place, self._read_start[reads]), "right")
+            last = latest[np.maximum(upto - 1, 0)]
+            found[reads] = np.where((upto > 0) & (last // places.scale == place), last % places.scale, -1)
+        return found
 
     @cached_property
     def cleansed_until(self) -> Ints:
@@ -94,12 +103,13 @@ class Seeing:
     def edges(self) -> Edges:
         """All pairs within places that are not wild. Raises NotPlain when there are too many."""
         places = self.places
-        asked = np.flatnonzero(~places.wild_reads)
-        ended = self._end < places.ranks.never
+        writes, reads = self._several
+        reads, ended = reads[~places.wild_reads[reads]], self._end[writes] < places.ranks.never
         pairs = [
-            self._visible(np.flatnonzero(ended), asked, by_end=True),
-            self._visible(np.flatnonzero(~ended), asked, by_end=False),
-            self._instants(asked),
+            self._seen(*self._lone),
+            self._visible(writes[ended], reads, by_end=True),
+            self._visible(writes[~ended], reads, by_end=False),
+            self._instants(np.flatnonzero(~places.wild_reads)),
         ]
         write, read = (np.concatenate(one) for one in zip(*pairs, strict=True))
         del pairs
@@ -108,6 +118,14 @@ class Seeing:
         del order
         first = np.searchsorted(write, np.arange(len(places.writes) + 1))
         return Edges(first, read, self._must(write, read))
+
+    def _seen(self, write: Ints, read: Ints) -> tuple[Ints, Ints]:
+        """The pairs of these, each of one place, that are of two attempts, in time, and with no cleansing write between."""
+        places = self.places
+        seen = self._after[write] > self.cleansed_since[read]
+        seen &= self._start[write] <= self._read_after[read]
+        seen &= (places.writes.attempt[write] != places.reads.attempt[read]) & ~places.wild_reads[read]
+        return write[seen], read[seen]
 
     def _visible(self, writes: Ints, reads: Ints, *, by_end: bool) -> tuple[Ints, Ints]:
         """Pairs of these. ``by_end``: they ended, so that those which did before anything else can be left out at once."""
@@ -124,9 +142,7 @@ class Seeing:
         if int(np.maximum(last - first, 0).sum()) > _MOST:
             raise NotPlain("too many reads of the same data")
         which, at = spans(first, last)
-        write, read = writes[at], reads[which]
-        seen = (self._after[write] > self.cleansed_since[read]) & (places.writes.attempt[write] != places.reads.attempt[read])
-        return write[seen], read[seen]
+        return self._seen(writes[at], reads[which])
 
     def _instants(self, reads: Ints) -> tuple[Ints, Ints]:
         """Pairs that only a write or read of no duration seemed to come between, namely the pair's own."""
@@ -177,7 +193,7 @@ class Seeing:
             & (reads.how[read] != INFERRED)
             & (self._after[write] <= self._read_start[read])
         )
-        at = np.flatnonzero(certain)
+        at = np.flatnonzero(certain & ~places.alone[write])
         w, r = write[at], read[at]
         others = self._meeting(places.write_place, places.read_place[r], ~places.wild_writes, self._before[w], self._read_after[r])
         others -= places.replacing[w]

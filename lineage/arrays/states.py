@@ -71,7 +71,7 @@ def _convicting(places: Places, spread: Spread) -> Bools:
     """Must-tainted COMPLETE writes of exactly a known place that nobody may have written over."""
     ranks, writes = places.ranks, places.writes
     found = spread.must.writes & places.complete & writes.known
-    at = np.flatnonzero(found)
+    at = np.flatnonzero(found & ~places.alone)
     before, end = places.of_writes(ranks.before), places.of_writes(ranks.end)
 
     def later(key: Ints, which: Bools, of: Ints) -> Ints:
