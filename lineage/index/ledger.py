@@ -22,6 +22,8 @@ from lineage.timestamps import AFTER, BEFORE
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_STRINGS = (1 << 31) - 1
+"""Bytes that an array of strings can hold; a year at a hub of a large company says more."""
 _KEPT = 1 << 14
 """Attempts made that are kept: explanations of neighbouring cells share them."""
 
@@ -49,7 +51,10 @@ def _end_to_end(chunks: Sequence[pa.DictionaryArray]) -> pa.DictionaryArray:
 
     firsts = accumulate((len(one.dictionary) for one in chunks), initial=0)
     indices = [pc.add(one.indices, pa.scalar(first, pa.int32())) for one, first in zip(chunks, firsts, strict=False)]
-    return pa.DictionaryArray.from_arrays(pa.concat_arrays(indices), pa.concat_arrays([one.dictionary for one in chunks]))
+    words = [one.dictionary for one in chunks]
+    if sum(one.nbytes for one in words) > _STRINGS:
+        words = [one.cast(pa.large_string()) for one in words]
+    return pa.DictionaryArray.from_arrays(pa.concat_arrays(indices), pa.concat_arrays(words))
 
 
 def ledger(teller: Teller, table: pa.Table, ours: Sequence[Attempt] = (), within: Collection[DatasetId] | None = None) -> Ledger:

@@ -63,9 +63,12 @@ class _Cut:
         import pyarrow as pa
 
         _, offsets, data = texts.buffers()
-        begins = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
-        whole = np.frombuffer(data, np.uint8)[: begins[-1]] if data is not None else np.zeros(0, np.uint8)
-        quotes = np.flatnonzero(whole[begins[0] :] == _QUOTE) + begins[0]
+        begins = np.frombuffer(offsets, np.int64 if pa.types.is_large_string(texts.type) else np.int32)
+        begins = begins[texts.offset : texts.offset + len(texts) + 1]
+        data = pa.py_buffer(b"") if data is None else data.slice(int(begins[0]), int(begins[-1] - begins[0]))
+        begins = begins - begins[0]
+        whole = np.frombuffer(data, np.uint8)
+        quotes = np.flatnonzero(whole == _QUOTE)
         before = np.searchsorted(quotes, begins)
         self.quotes: Ints = np.diff(before)
         """How many each text has."""
@@ -77,8 +80,8 @@ class _Cut:
         self.code: Ints = encoded.indices.to_numpy().astype(np.int64)
         self.words: pa.StringArray = encoded.dictionary
         self.plain: Bools = self.quotes % 2 == 0
-        slashes = [one.start() for one in re.finditer(rb"\\", whole[begins[0] :].data)] if len(whole) else []
-        escaped = np.searchsorted(begins, np.array(slashes, np.int64) + begins[0], "right") - 1
+        slashes = [one.start() for one in re.finditer(rb"\\", data)]
+        escaped = np.searchsorted(begins, np.array(slashes, np.int64), "right") - 1
         self.plain[escaped] = False  # what is between quotes there may be of any form
 
     def forms(self) -> Ints:

@@ -15,6 +15,7 @@ from lineage.effects import Effect
 from lineage.events import event
 from lineage.fault import Fault
 from lineage.history import build
+from lineage.index import ledger
 from lineage.index.query import Query
 from lineage.layouts import Layout
 from lineage.timestamps import parse
@@ -119,6 +120,8 @@ def test_columns_are_what_answers_a_plain_question(monkeypatch: pytest.MonkeyPat
         *ran("03", "04", "r", "mart", reads=[dataset("clean", DAY), "other"], writes=["mart"]),
     ]
     both(events, effects=(effect(cell(events, "clean"), "purge", "06:00", "07:00"),))
+    monkeypatch.setattr(ledger, "_STRINGS", 8)
+    both(events)  # of so many rows that an array of strings cannot hold all that their slots say
     versioned = [
         {**one, "outputs": [{**out, "facets": {"version": {"datasetVersion": "7"}}} for out in one["outputs"]]} for one in events
     ]

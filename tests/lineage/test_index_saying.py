@@ -16,10 +16,10 @@ NAMES = st.sampled_from(["dt=1", "dt=2", 'a"],null],[1,["b', "c\\d", "", "é,]"]
 SLOTS = st.lists(st.tuples(st.integers(0, 3), st.lists(NAMES, max_size=2)), max_size=3, unique_by=lambda one: one[0])
 
 
-def said(texts: list[str], width: int, copies: int) -> list[dict[int, tuple[str, ...]] | None]:
+def said(texts: list[str], width: int, copies: int, kind: str = "string") -> list[dict[int, tuple[str, ...]] | None]:
     """Of a row for each text, its partitions by position; None where it is to be looked at by itself."""
     rows = np.ones(len(texts), np.int64)
-    found = said_once(np.arange(len(texts)), pa.array(texts, pa.string()), rows * width, rows * copies, width)
+    found = said_once(np.arange(len(texts)), pa.array(["", *texts]).cast(kind)[1:], rows * width, rows * copies, width)
     parts = [None if of < 0 else enumerate(found.parts[of].tolist()) for of in found.of.tolist()]
     return [None if some is None else {at: found.texts[one] for at, one in some if one >= 0} for some in parts]
 
@@ -45,4 +45,5 @@ def test_each_row_says_what_its_own_slots_say(
 def test_copies_that_differ_are_looked_at_by_themselves(copies: int) -> None:
     same = text([(0, ["dt=1"])], 1, copies)
     last = same[: same.rindex("dt=1")] + "dt=2" + same[same.rindex("dt=1") + 4 :]
-    assert said([same, last], 1, copies) == [{0: ("dt=1",)}, None]
+    for kind in ("string", "large_string"):
+        assert said([same, last], 1, copies, kind) == [{0: ("dt=1",)}, None]
