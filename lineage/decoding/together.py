@@ -42,7 +42,7 @@ def read_together(
     """What the helper has waiting: it may go on from there, or be gone."""
     try:
         while shared.left() or given:
-            while len(given) < min(_AHEAD, 1 + shared.left() // 4) and (one := shared.for_helper()) is not None:
+            while len(given) < min(_AHEAD, 1 + shared.left() // 2) and (one := shared.for_helper()) is not None:
                 if not helper.give(parts[one[0]], goes_on=one[1]):
                     shared.back([one[0]])
                     break

@@ -6,6 +6,7 @@ dies, costs time only. It ends with the pipe to this process, also when this pro
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import io
 import os
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 
 LARGE: Final = 96 * 1024 * 1024
 """Bytes of lines from which a helper pays: starting one costs what a tenth of them does."""
+
+
+_WIDE: Final = 1 << 20
+"""Bytes of a pipe: twice an answer, and as many as anybody may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +105,23 @@ def main() -> None:
     from multiprocessing.connection import Connection
 
     sys.modules["numpy"] = None  # type: ignore[assignment]  # pyarrow does without, and so is there in a third of the time
-    serve(Connection(int(sys.argv[1])))
+    asked, told = map(int, sys.argv[1:])
+    serve(Connection(asked, writable=False), Connection(told, readable=False))
 
 
 _PROGRAM = "from lineage.decoding.workers import main; main()"
 
 
-def serve(pipe: Connection) -> None:
+def serve(asked: Connection, told: Connection) -> None:
     """Decode parts as they are asked for, until nobody is there to ask."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for who asked
     gc.disable()
     filling = Filling()
-    before, told = Batch(), (0, 0, 0, 0)
+    before, known = Batch(), (0, 0, 0, 0)
     with suppress(EOFError, OSError):
         while True:
             problems = Problems()
-            part, goes_on = pipe.recv()
+            part, goes_on = asked.recv()
             with Path(part.path).open("rb", 0) as file:
                 if inode_of(file) != part.inode:
                     return  # who asked has the right one open
@@ -126,15 +132,15 @@ def serve(pipe: Connection) -> None:
             batch = filling.taken()
             anew = batch.refs is not before.refs
             if anew:
-                before, told = batch, (0, 0, 0, 0)
+                before, known = batch, (0, 0, 0, 0)
             waiting = pickle.dumps(
                 _columns(filling.waiting()), pickle.HIGHEST_PROTOCOL
             )  # its numbers are among those that are told now
             refs, heads, shapes, dated = _repeated(before)
-            new = refs[told[0] :], heads[told[1] :], shapes[told[2] :], dated[told[3] :]
-            told = len(refs), len(heads), len(shapes), len(dated)
+            new = refs[known[0] :], heads[known[1] :], shapes[known[2] :], dated[known[3] :]
+            known = len(refs), len(heads), len(shapes), len(dated)
             answer: _Answer = (anew, new, batch.pairs, _columns(batch), waiting, Decoded(filling.lines, filling.events, problems))
-            pipe.send_bytes(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
+            told.send_bytes(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
 
 
 def _columns(batch: Batch) -> _Events:
@@ -149,7 +155,7 @@ def _repeated(batch: Batch) -> _Repeated:
 class Helper:
     """The other process, started when it is first given something, or before; of use for one file after another."""
 
-    _pipe: Connection | None = None
+    _questions: Connection | None = None
     _process: Any = None
     _answers: SimpleQueue[bytes | None] = field(default_factory=SimpleQueue)
     _gone: bool = False
@@ -167,13 +173,13 @@ class Helper:
         if self._process is not None:
             self._process.kill()  # it holds nothing that anybody needs
             self._process.wait()
-        if self._pipe is not None:
-            self._pipe.close()
+        if self._questions is not None:
+            self._questions.close()
 
     def begin(self) -> bool:
         """Start it, if that was not done; while it starts, we do other things. False when it is gone or cannot be started."""
         with suppress(OSError):
-            if self._pipe is None and not self._gone:
+            if self._questions is None and not self._gone:
                 self._start()
             return not self._gone
         self._gone = True
@@ -181,9 +187,9 @@ class Helper:
 
     def give(self, part: Part, *, goes_on: bool) -> bool:
         """Ask for a part, which may go on from the one that was asked for before; False when there is nobody to ask."""
-        if self.begin() and self._pipe is not None:
+        if self.begin() and self._questions is not None:
             with suppress(OSError):
-                self._pipe.send((part, goes_on))
+                self._questions.send((part, goes_on))
                 return True
         self._gone = True
         return False
@@ -215,22 +221,33 @@ class Helper:
         import threading
         from multiprocessing.connection import Pipe
 
-        self._pipe, theirs = Pipe()
+        asked, self._questions = Pipe(duplex=False)
+        answers, told = Pipe(duplex=False)
+        _widen(told)
+        theirs = [asked.fileno(), told.fileno()]
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _PROGRAM, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-P", "-c", _PROGRAM, *map(str, theirs)],
+                pass_fds=theirs,
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
         finally:
-            theirs.close()
-        threading.Thread(target=_receive, args=(self._pipe, self._answers), daemon=True).start()
+            asked.close()
+            told.close()
+        threading.Thread(target=_receive, args=(answers, self._answers), daemon=True).start()
+
+
+def _widen(pipe: Connection) -> None:
+    """Let a pipe hold an answer as large as nearly all are, so that the helper goes on while this process is busy."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with suppress(OSError):
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _WIDE)
 
 
 def _receive(pipe: Connection, answers: SimpleQueue[bytes | None]) -> None:
-    """Take answers off the pipe, so that the helper goes on while this process is busy."""
-    with suppress(EOFError, OSError):
+    """Take answers off the pipe, so that the helper goes on while this process is busy, until it has ended."""
+    with suppress(EOFError, OSError), pipe:
         while True:
             answers.put(pipe.recv_bytes())
     answers.put(None)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+from multiprocessing.connection import Connection
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -134,6 +137,17 @@ def test_a_helper_that_cannot_be_started_is_done_without(file: Path, monkeypatch
 
     monkeypatch.setattr(workers.Helper, "_start", fails)
     assert together(file, 1) == alone(file, 1)
+
+
+@pytest.mark.skipif(not hasattr(fcntl, "F_GETPIPE_SZ"), reason="a pipe is as wide as it is here")
+def test_a_helper_needs_nobody_to_take_its_answer_before_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: SimpleQueue[Connection] = SimpleQueue()
+    monkeypatch.setattr(workers, "_receive", lambda answers, _: begun.put(answers))
+    with Helper() as helper:
+        assert helper.begin()
+        answers = begun.get()
+        assert fcntl.fcntl(answers.fileno(), fcntl.F_GETPIPE_SZ) >= 1 << 20
+        answers.close()
 
 
 def test_one_helper_reads_one_file_after_another_also_after_one_that_was_given_up(
