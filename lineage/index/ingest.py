@@ -36,7 +36,8 @@ class Ingest:
     _days: Days = field(init=False)
     _runs: dict[str, list[Told]] = field(default_factory=lambda: defaultdict(list))
     """Events by themselves, by their run."""
-    _pairs: list[pa.Table] = field(default_factory=list)
+    _pairs: list[tuple[list[int], list[pa.RecordBatch]]] = field(default_factory=list)
+    """The others, with the numbers of their shapes: those that share these together."""
     _lately: Lately = field(default_factory=Lately)
     _held: int = 0
 
@@ -72,10 +73,18 @@ class Ingest:
             if run is not None:
                 runs[run].append((time, kinds[head], heads[head], extra))
         if batch.pairs is not None:
-            self._pairs.append(pairs_table(batch.pairs, shapes, self.dimensions))
+            self._sharing(shapes).append(batch.pairs)
         self._held += len(batch)
         if self._held >= _ENOUGH:
             self.flush()
+
+    def _sharing(self, shapes: list[int]) -> list[pa.RecordBatch]:
+        """The pairs held whose shapes have these very numbers."""
+        for numbers, pairs in self._pairs:
+            if numbers is shapes:
+                return pairs
+        self._pairs.append((shapes, []))
+        return self._pairs[-1][1]
 
     def flush(self) -> None:
         """Write the attempts of all events taken so far."""
@@ -84,8 +93,9 @@ class Ingest:
         import pyarrow as pa
 
         runs, self._runs, self._held = self._runs, defaultdict(list), 0
-        table = pa.concat_tables(self._pairs) if self._pairs else attempts_table([])
-        self._pairs = []
+        pairs, self._pairs = self._pairs, []
+        table = pa.concat_tables([attempts_table([]), *(pairs_table(some, shapes, self.dimensions) for shapes, some in pairs)])
+        del pairs
         table, told_again = numbered(table, runs)
         table = self._loosened(table, told_again, runs)
         table, gone = self._take_back(table, runs)

@@ -85,14 +85,14 @@ def pairs_batch(pairs: Sequence[Pair]) -> pa.RecordBatch:
     return pa.record_batch({name: pa.array(values, schema.field(name).type) for name, values in columns.items()})
 
 
-def pairs_table(pairs: pa.RecordBatch, shapes: Sequence[int], known: Dimensions) -> pa.Table:
-    """The same as attempts; ``shapes``: the numbers here of those there."""
+def pairs_table(batches: Sequence[pa.RecordBatch], shapes: Sequence[int], known: Dimensions) -> pa.Table:
+    """The same as attempts; ``shapes``: the numbers here of those there, which mean the same in all of these batches."""
     import pyarrow as pa
 
-    schema = attempts_schema()
+    schema, pairs = attempts_schema(), pa.Table.from_batches(batches)
     shape, count = pairs["shape"], pairs.num_rows
 
-    def of_shapes(name: str, values: list[Any]) -> pa.Array:
+    def of_shapes(name: str, values: list[Any]) -> pa.ChunkedArray:
         return pa.array(values, schema.field(name).type).take(shape)
 
     columns = {

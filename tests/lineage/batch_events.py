@@ -23,7 +23,7 @@ def events_in(batches: Iterable[Batch]) -> list[Event]:
             continue
         known = Dimensions()
         _, shapes = known.take(batch)
-        for row in rows_in(pairs_table(batch.pairs, shapes, known)):
+        for row in rows_in(pairs_table([batch.pairs], shapes, known)):
             for time, _, head, extra in events_of(row, known):
                 found.append(event_of(known.refs, known.heads[head], time, row.run, extra))
     return sorted(found, key=lambda one: (one.time, repr(one)))

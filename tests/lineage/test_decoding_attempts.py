@@ -67,7 +67,7 @@ def test_a_run_told_in_order_is_one_attempt_the_same_as_of_its_events(lines: tup
     assert batch.pairs is not None
     known = Dimensions()
     _, shapes = known.take(batch)
-    (row,) = rows_in(pairs_table(batch.pairs, shapes, known))
+    (row,) = rows_in(pairs_table([batch.pairs], shapes, known))
     (expected,), others = generally(*lines)
     assert row._replace(shape=0) == expected._replace(shape=0)
     for ours, theirs in zip(known.shapes[row.shape], others.shapes[expected.shape], strict=True):
