@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from lineage.index.rows import checksum
-from lineage.index.schema import counted
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,8 +21,9 @@ def numbered(table: pa.Table, others: Collection[str]) -> tuple[pa.Table, set[st
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    several = [crc for crc, count in counted(table["run_crc"]) if count > 1]
-    alike = pa.array([*several, *map(checksum, others)], pa.uint32())
+    counts = pc.value_counts(table["run_crc"])
+    several = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
+    alike = pa.concat_arrays([several, pa.array(map(checksum, others), pa.uint32())])
     places = pc.indices_nonzero(pc.is_in(table["run_crc"], value_set=alike))
     found: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
     some = table.select(["run", "start", "end"]).take(places)
