@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,8 @@ from lineage.doubts import gaps
 from lineage.fault import Fault, Seeds
 from lineage.graph import DependencyGraph
 from lineage.history import History
+
+_AT_ONCE = 1 << 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,20 @@ def radius_of(history: History, ledger: Ledger, fault: Fault, judged: Judged) ->
         fault=echo(fault, seeds),
         attempts=attempts.told(),
         cells=cells.told(),
-        gaps=tuple(gaps(history, seeds, unsaid.tolist())),
+        gaps=tuple(gaps(history, seeds, _together(ledger, unsaid))),
         at_risk=tuple(sorted(readers - ledger.ran(reached))),
         static_datasets=static(graph, seeds, ledger.ran(np.array(sorted(seeds.must | seeds.may.keys()), np.int64))),
         told=told,
     )
     return radius, reached
+
+
+def _together(ledger: Ledger, chosen: Ints) -> Iterator[int]:
+    """Attempts that somebody is about to look at one by one, made together."""
+    for at in range(0, len(chosen), _AT_ONCE):
+        some = chosen[at : at + _AT_ONCE].tolist()
+        ledger.several(some)
+        yield from some
 
 
 def _silent(ledger: Ledger) -> Bools:

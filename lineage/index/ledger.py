@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lineage.arrays.facts import Bools, Facts, Ints, NotPlain, Side, Told, joined
+from lineage.arrays.facts import Bools, Facts, Ints, NotPlain, Side, Told, distinct, joined
 from lineage.arrays.ledger import Ledger, Made
 from lineage.attempts import Attempt
 from lineage.datasets import DatasetId, JobId
@@ -166,6 +166,11 @@ class _Rows:
         return self._ordered("shape", 0)
 
     @cached_property
+    def _shapes(self) -> Ints:
+        """The shapes that there are."""
+        return distinct(self._shape, int(self._shape.max(initial=0)) + 1)[0]
+
+    @cached_property
     def _dates(self) -> tuple[Ints, Ints]:
         return self._ordered("nominal_start", AFTER), self._ordered("nominal_end", AFTER)
 
@@ -180,7 +185,7 @@ class _Rows:
 
     @cached_property
     def _jobs(self) -> dict[JobId, int]:
-        told = (self.teller.shape(int(one)).job for one in np.unique(self._shape))
+        told = (self.teller.shape(int(one)).job for one in self._shapes)
         names = dict.fromkeys((*told, *(one.job for one in self.ours)))
         return {job: number for number, job in enumerate(names)}
 
@@ -188,7 +193,7 @@ class _Rows:
     def _job(self) -> Ints:
         """Of each attempt the number of its job."""
         of_shape = np.zeros(int(self._shape.max(initial=0)) + 1, np.int64)
-        for one in np.unique(self._shape):
+        for one in self._shapes:
             of_shape[one] = self._jobs[self.teller.shape(int(one)).job]
         return np.insert(of_shape[self._shape], self._before, [self._jobs[one.job] for one in self.ours])
 
@@ -287,8 +292,10 @@ def _ends(table: pa.Table, teller: Teller) -> Ints:
 
 def _nominals(start: Ints, end: Ints) -> tuple[Ints, list[tuple[int, int]]]:
     """The nominal starts as numbers in the list that comes second; −1 where an attempt tells none."""
-    found, inverse = np.unique(np.where(end == AFTER, AFTER, start), return_inverse=True)
-    return np.where(found[inverse] == AFTER, -1, inverse), [(one, one) for one in found.tolist()]
+    import pyarrow as pa
+
+    found = pa.array(start, mask=(start == AFTER) | (end == AFTER)).dictionary_encode()
+    return _whole(found.indices, -1), [(one, one) for one in found.dictionary.to_pylist()]
 
 
 def _in_order(table: pa.Table, start: Ints, end: Ints) -> Ints:

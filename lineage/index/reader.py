@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,13 @@ from lineage.index.files import Files
 from lineage.index.manifest import OPEN, Manifest, Part, latest
 from lineage.index.rows import Row, checksum
 from lineage.index.schema import TABLES, attempts_schema, dimensions, rows_in
-from lineage.timestamps import SECOND, parse
+from lineage.timestamps import SECOND
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _DAY = 86_400 * SECOND
+_EPOCH = date(1970, 1, 1).toordinal()
 ASKED = [name for name in Row._fields if name not in {"odd", "run_crc"}]
 """The columns that attempts are made of; the others are for finding runs and taking them apart again."""
 
@@ -105,11 +107,13 @@ class Index:
 
     def parts(self, since: int | None = None, until: int | None = None) -> Iterator[Part]:
         """The files of attempts that ended on the day of ``since`` (ns UTC) or later, or not yet; ``until`` as for ``rows``."""
+        first = None if since is None else _day(since)
+        last = None if until is None else _day(until - 1)
         for day, part in self.manifest.parts():
             if day == OPEN:
                 if until is None:
                     yield part
-            elif (since is None or begins(day) + _DAY > since) and (until is None or begins(day) < until):
+            elif (first is None or day >= first) and (last is None or day <= last):
                 yield part
 
     def recent(self, jobs: Collection[int]) -> dict[int, list[Begun]]:
@@ -203,6 +207,6 @@ def _groups(metadata: Any, jobs: list[int]) -> Iterator[int]:
             yield number
 
 
-def begins(day: str) -> int:
-    """The moment at which a day begins (ns UTC)."""
-    return parse(day)
+def _day(moment: int) -> str:
+    """The day of a moment (ns UTC), as it is named."""
+    return date.fromordinal(_EPOCH + moment // _DAY).isoformat()

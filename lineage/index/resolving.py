@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from lineage.arrays.facts import HOWS, MODES, Bools, Ints, NotPlain, Numbers, Side, Told, distinct, end_to_end, joined
+from lineage.arrays.facts import HOWS, MODES, Bools, Ints, NotPlain, Numbers, Side, Small, Told, distinct, end_to_end, joined
 from lineage.arrays.places import spans
 from lineage.attempts import Attempt, Mode
 from lineage.datasets import DatasetId, JobId
@@ -81,7 +81,7 @@ class Resolver:
     def resolve(self) -> Resolved:
         """The reads and writes of all rows."""
         columns = self.columns
-        used, shape = np.unique(columns.shape, return_inverse=True)
+        used, shape = distinct(columns.shape, int(columns.shape.max(initial=0)) + 1)
         flat = self._flat([int(one) for one in used])
         width, copies = flat.width[shape], flat.copies[shape]
         said = said_once(columns.slots, columns.texts, width, copies, int(flat.width.max(initial=0)))
@@ -144,13 +144,13 @@ class Resolver:
 
     # --- partitions ---------------------------------------------------------------------------------------------------------
 
-    def _expanded(self, flat: _Flat, shape: Ints, rows: Ints, side: int, said: Said) -> tuple[Side, tuple[Ints, Ints]]:
+    def _expanded(self, flat: _Flat, shape: Ints | Small, rows: Ints, side: int, said: Said) -> tuple[Side, tuple[Ints, Ints]]:
         """Reads or writes of the rows, and what they leave open."""
         blocks = [self._block(flat, shape, rows[at : at + _BLOCK], side, said) for at in range(0, max(len(rows), 1), _BLOCK)]
         unsaid = [np.concatenate(one) for one in zip(*(open_ for _, open_ in blocks), strict=True)]
         return end_to_end([one for one, _ in blocks]), (unsaid[0], unsaid[1])
 
-    def _block(self, flat: _Flat, shape: Ints, rows: Ints, side: int, said: Said) -> tuple[Side, tuple[Ints, Ints]]:
+    def _block(self, flat: _Flat, shape: Ints | Small, rows: Ints, side: int, said: Said) -> tuple[Side, tuple[Ints, Ints]]:
         columns = self.columns
         of = shape[rows]
         which, at = spans(flat.first[side][of], flat.first[side][of + 1])
