@@ -129,9 +129,10 @@ def next_readers(history: History, radius: BlastRadius, now: int) -> tuple[NextR
 def _cadence(told: Past, begun: Sequence[Begun], now: int) -> Cadence:
     """Of one job's attempts."""
     first: dict[object, int] = {}
-    for one in begun:
-        what: object = one.nominal if one.nominal is not None else one.run_id
-        first[what] = min(one.start, first.get(what, one.start))
+    for start, named, run_id in begun:
+        what: object = named if named is not None else run_id
+        if start < first.get(what, AFTER):
+            first[what] = start
     starts = sorted(first.values())
     last = max((one.start for one in begun), default=None)
     if last is None or len(starts) < _FEWEST:

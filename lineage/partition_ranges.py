@@ -17,10 +17,15 @@ def partitions_in_words(partitions: Iterable[Partition], most: int | None = None
 
     ``most``: so many ranges at most, then where the others end and ``hint``; None for all.
     """
-    found = set(partitions)
-    dated = [one for one in map(_dated, found) if one is not None]
+    dated: list[_Dated] = []
+    undated: list[Partition] = []
+    for one in set(partitions):
+        if (found := _dated(one)) is None:
+            undated.append(one)
+        else:
+            dated.append(found)
     dated.sort(key=attrgetter("order"))
-    runs = [[one] for one in sorted((one for one in found if one.period is None), key=str)] + _runs(dated)
+    runs = [[one] for one in sorted(undated, key=str)] + _runs(dated)
     shown = runs if most is None or len(runs) <= most else runs[: most - 1]
     parts: list[str] = []
     for run in shown:

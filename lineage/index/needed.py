@@ -55,7 +55,7 @@ class Needed:
 
         begun: dict[int, int] = {}
         for table in tables:
-            early = table.filter(pc.less(table["start"], since))
+            early = table.select(["job", "start"]).filter(pc.less(table["start"], since))
             for job, start in zip(early["job"].to_pylist(), early["start"].to_pylist(), strict=True):
                 if start >= since - _DAYS_BACK * _DAY:
                     begun[job] = min(start, begun.get(job, start))
