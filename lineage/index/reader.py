@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property, partial
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from lineage.cadence import RECENT, Begun
@@ -120,10 +119,11 @@ class Index:
     def recent(self, jobs: Collection[int]) -> dict[int, list[Begun]]:
         """The last attempts of some jobs whose start is known."""
         table = self._read(self.manifest.tables["recent"], jobs, None)
-        number, start = (table[name].to_numpy().tolist() for name in ("job", "start"))
-        begun = list(map(Begun, start, table["nominal_start"].to_pylist(), table["run"].to_pylist()))
-        ends = [at + 1 for at, (one, other) in enumerate(zip(number, [*number[1:], None], strict=True)) if one != other]
-        return {number[first]: begun[max(first, end - RECENT) : end] for first, end in pairwise([0, *ends])}
+        found: dict[int, list[Begun]] = defaultdict(list)
+        begun = map(Begun, *(table[name].to_pylist() for name in ("start", "nominal_start", "run")))
+        for job, one in zip(table["job"].to_pylist(), begun, strict=True):
+            found[job].append(one)
+        return {job: begun[-RECENT:] for job, begun in found.items()}
 
     def rows_of_runs(self, runs: Collection[str]) -> list[Row]:
         """The attempts of some runs, wherever they are."""
