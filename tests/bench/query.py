@@ -38,9 +38,8 @@ match = "*_t"
 partition = false
 """
 _WATCHED = """
-import json, sys, threading
+import json, sys
 import pyarrow.parquet as pq
-from lineage.index.files import LocalFiles
 
 seen = []
 
@@ -54,17 +53,11 @@ def watch(name):
 
     setattr(pq.ParquetFile, name, watched)
 
-begin, find, last = pq.ParquetFile.__init__, LocalFiles.open, threading.local()
-
-def found(self, name):
-    last.path = str(self._root / name)
-    return find(self, name)
+begin = pq.ParquetFile.__init__
 
 def opened(self, source, *arguments, **options):
-    self.path_of, self.words = last.path, options.get("read_dictionary")
+    self.path_of, self.words = source.name, options.get("read_dictionary")
     begin(self, source, *arguments, **options)
-
-LocalFiles.open = found
 
 pq.ParquetFile.__init__ = opened
 watch("read")
