@@ -123,6 +123,9 @@ def _interrupted(invocation: Invocation) -> Problem:
         return Problem("interrupted", "Interrupted. The same command goes on where the walk stopped", "incident status")
     if invocation.command in _RESUMABLE:
         return Problem("interrupted", "Interrupted. What was done so far is in the journal; resume finishes it", "incident resume")
+    if invocation.command == "lineage ingest":
+        told = "Interrupted. What the index held before still counts; the same command goes on"
+        return Problem("interrupted", told, "incident lineage ingest")
     return Problem("interrupted", "Interrupted", "incident status")
 
 

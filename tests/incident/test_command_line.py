@@ -349,16 +349,28 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     assert (process.returncode, errors) == (0, "")
 
 
-def test_an_interrupt_says_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "patched", "message", "hint"),
+    [
+        ("list", "status.list_incidents", "Interrupted", "incident status"),
+        (
+            "lineage ingest",
+            "lineage.lineage_ingest",
+            "Interrupted. What the index held before still counts; the same command goes on",
+            "incident lineage ingest",
+        ),
+    ],
+)
+def test_an_interrupt_says_how_to_go_on(command: str, patched: str, message: str, hint: str) -> None:
     script = (
         "import sys, time\n"
-        "from incident.commands import status\n"
-        "def wait(context):\n"
+        f"from incident.commands import {patched.partition('.')[0]}\n"
+        "def wait(*arguments, **options):\n"
         "    print('waiting', file=sys.stderr, flush=True)\n"
         "    time.sleep(60)\n"
-        "status.list_incidents = wait\n"
+        f"{patched} = wait\n"
         "from incident.cli.main import main\n"
-        "sys.argv = ['incident', 'list', '--json']\n"
+        f"sys.argv = ['incident', *{command.split()}, '--json']\n"
         "main()\n"
     )
     process = _process(["-c", script], stdout=subprocess.PIPE)
@@ -368,7 +380,7 @@ def test_an_interrupt_says_how_to_go_on(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, errors = process.communicate()
     assert process.returncode == 130
-    assert json.loads(out)["problems"][0] == {"code": "interrupted", "message": "Interrupted", "hint": "incident status"}
+    assert json.loads(out)["problems"][0] == {"code": "interrupted", "message": message, "hint": hint}
     assert "Traceback" not in errors
 
 
