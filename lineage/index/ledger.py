@@ -273,6 +273,8 @@ def _words(column: Any) -> tuple[Ints, pa.StringArray]:
     """A column of words as numbers in those that come second; −1 for null."""
     import pyarrow as pa
 
+    if column.num_chunks != 1:
+        raise NotPlain("more text than one array holds")
     array = column.chunk(0)
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
