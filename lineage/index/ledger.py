@@ -34,12 +34,15 @@ def gathered(tables: list[pa.Table]) -> pa.Table:
 
     if not any(one.num_rows for one in tables):
         raise NotPlain("nothing ran")
-    whole = pa.concat_tables(tables)
+    slots = [chunk for one in tables for chunk in one["slots"].chunks]  # by themselves: what was gathered before may hold long ones
+    whole = pa.concat_tables([one.drop_columns("slots") for one in tables])
     tables.clear()
     columns = dict(zip(whole.column_names, whole.columns, strict=True))
     del whole
     for name, column in columns.items():
-        columns[name] = _end_to_end(column.chunks) if name == "slots" else column.combine_chunks()
+        columns[name] = column.combine_chunks()
+    columns["slots"] = _end_to_end(slots)
+    del slots
     _give_back()
     return pa.table(columns)
 
@@ -52,7 +55,7 @@ def _end_to_end(chunks: Sequence[pa.DictionaryArray]) -> pa.DictionaryArray:
     firsts = accumulate((len(one.dictionary) for one in chunks), initial=0)
     indices = [pc.add(one.indices, pa.scalar(first, pa.int32())) for one, first in zip(chunks, firsts, strict=False)]
     words = [one.dictionary for one in chunks]
-    if sum(one.nbytes for one in words) > _STRINGS:
+    if sum(one.nbytes for one in words) > _STRINGS or any(pa.types.is_large_string(one.type) for one in words):
         words = [one.cast(pa.large_string()) for one in words]
     return pa.DictionaryArray.from_arrays(pa.concat_arrays(indices), pa.concat_arrays(words))
 

@@ -129,6 +129,16 @@ def test_columns_are_what_answers_a_plain_question(monkeypatch: pytest.MonkeyPat
         both(versioned)
 
 
+def test_slots_that_one_array_cannot_hold_are_joined_by_those_of_earlier_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "_STRINGS", 8)
+    events = [
+        *ran("2026-10-03T01:00:00Z", "2026-10-03T02:00:00Z", "early", "report", reads=[dataset("mart", DAY)], writes=["report"]),
+        *ran("01", "02", "bad", "clean", writes=[dataset("clean", DAY)]),
+        *ran("2026-10-01T01:00:00Z", "05", "long", "mart", reads=[dataset("clean", DAY)], writes=[dataset("mart", DAY)]),
+    ]
+    assert "early" in {one["run_id"] for one in both(events)["attempts"]}
+
+
 def test_a_run_of_no_duration_hides_nothing_but_what_it_replaced() -> None:
     events = [
         *ran("01", "02", "bad", "clean", writes=[dataset("clean", DAY)]),
