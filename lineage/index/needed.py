@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lineage.datasets import DatasetId, JobId
 from lineage.index.reach import Reach
-from lineage.index.reader import Wanted
+from lineage.index.reader import Span
 from lineage.timestamps import AFTER, BEFORE, SECOND
 
 if TYPE_CHECKING:
@@ -18,16 +18,6 @@ if TYPE_CHECKING:
 _DAY = 86_400 * SECOND
 _DAYS_BACK = 8
 """How many days more are read of what long runs write, in case they were reached."""
-
-
-def wanted(jobs: Collection[int], since: int, until: int = AFTER) -> Wanted:
-    """Attempts of some jobs that ended from the day of ``since`` to that of ``until``."""
-    day = _day(since)
-    return Wanted(frozenset(jobs), None if day <= BEFORE else day, None if until >= AFTER else until)
-
-
-def _day(moment: int) -> int:
-    return moment if moment <= BEFORE else moment - moment % _DAY
 
 
 @dataclass
@@ -74,15 +64,22 @@ class Needed:
         """The jobs of which every attempt was read."""
         return {job for job, since in self._read.items() if since <= BEFORE}
 
-    def unread(self) -> list[Wanted]:
+    def unread(self) -> list[Span]:
         """What to read next, which is noted down as done: one that reaches to the end, or all that do not."""
         steps: dict[tuple[int, int], set[JobId]] = defaultdict(set)
         for job, since in self._wanted.items():
             if since < self._read.get(job, AFTER + 1):
-                steps[_day(since), self._read.get(job, AFTER)].add(job)
+                steps[since if since <= BEFORE else since - since % _DAY, self._read.get(job, AFTER)].add(job)
         to_the_end = next((one for one in steps if one[1] >= AFTER), None)
         if to_the_end is not None:
             steps = {to_the_end: steps[to_the_end]}
         for (since, _), jobs in steps.items():
             self._read |= dict.fromkeys(jobs, since)
-        return [wanted(self.reach.teller.numbers(jobs), since, until) for (since, until), jobs in steps.items()]
+        return [
+            Span(
+                frozenset(self.reach.teller.numbers(jobs)),
+                None if since <= BEFORE else since,
+                None if until >= AFTER else until,
+            )
+            for (since, until), jobs in steps.items()
+        ]

@@ -49,9 +49,9 @@ from lineage.index.choosing import Choosing, rows_of_any_job
 from lineage.index.dimensions import Dimensions
 from lineage.index.manifest import as_skipped
 from lineage.index.narrowing import narrowed
-from lineage.index.needed import Needed, wanted
+from lineage.index.needed import Needed
 from lineage.index.reach import Reach
-from lineage.index.reader import Index
+from lineage.index.reader import Index, Span
 from lineage.index.rows import Row
 from lineage.index.schema import jobs_in
 from lineage.index.told import Teller
@@ -137,7 +137,7 @@ class Query:
         touched = {find(one) for job in jobs for one in (*gathering.reads.get(job, ()), *gathering.writes.get(job, ()))}
         if self.teller.unsure or gathering.views or self.reach.in_doubt({*parts, *touched}):
             raise NotPlain("not told by the makers alone")
-        tables = self.index.tables([wanted(self.teller.numbers(jobs), BEFORE)]) if jobs else []
+        tables = self.index.tables([Span(frozenset(self.teller.numbers(jobs)), None)]) if jobs else []
         if not sum(one.num_rows for one in tables):
             return list(in_order(ours))
         known = ledger(self.teller, gathered(tables), ours)

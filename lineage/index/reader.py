@@ -28,7 +28,7 @@ ASKED = [name for name in Row._fields if name not in {"odd", "run_crc"}]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Span:
     """Attempts of some jobs, by their numbers, that ended on the day of ``since`` (ns UTC, None: ever) or later, or not yet.
 
     ``until``: only those that ended before this day.
@@ -87,10 +87,10 @@ class Index:
         read = [partial(self._read, file, jobs, ASKED) for file in files]
         return [row for table in self._side_by_side(read) for row in rows_in(table)]
 
-    def tables(self, wanted: Iterable[Wanted]) -> list[pa.Table]:
+    def tables(self, spans: Iterable[Span]) -> list[pa.Table]:
         """As ``rows``, in columns; ``slots``, which are long and repeat, as dictionaries of no more than is there."""
         jobs: dict[str, set[int]] = defaultdict(set)
-        for one in wanted:
+        for one in spans:
             for part in self.parts(one.since, one.until):
                 jobs[part.file] |= one.jobs
         return list(self._side_by_side([partial(self._read, file, of, ASKED, words=True) for file, of in jobs.items()]))

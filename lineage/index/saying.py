@@ -45,13 +45,14 @@ def said_once(slots: Ints, texts: pa.StringArray, width: Ints, copies: Ints, wid
     codes = ((slots + 1) * (widest + 1) + np.maximum(width, 0)) * copying + copies
     found, inverse = distinct(codes, (len(texts) + 1) * (widest + 1) * copying)
     rest, often = np.divmod(found, copying)
-    text, wide = np.divmod(rest, widest + 1)
+    number, wide = np.divmod(rest, widest + 1)
+    text = number - 1
     parts = np.full((len(found), widest + 1), -1, np.int32)
     good = np.ones(len(found), bool)
     told: dict[tuple[str, ...], int] = {}
     for begin in range(0, len(texts), _BLOCK):
-        first, last = np.searchsorted(text - 1, (begin, begin + _BLOCK))
-        some = (text[first:last] - 1 - begin, wide[first:last], np.maximum(often[first:last], 1))
+        first, last = np.searchsorted(text, (begin, begin + _BLOCK))
+        some = (text[first:last] - begin, wide[first:last], np.maximum(often[first:last], 1))
         good[first:last] = _Saying(texts[begin : begin + _BLOCK], *some, parts[first:last], told).look()
     return Said(np.where(good[inverse], inverse, -1), parts, list(told))
 
@@ -72,9 +73,9 @@ class _Cut:
         before = np.searchsorted(quotes, begins)
         self.quotes: Ints = np.diff(before)
         """How many each text has."""
-        self.first: Ints = before[:-1] - before[0] + np.arange(len(texts))
+        self.first: Ints = before[:-1] + np.arange(len(texts))
         """Where in ``code`` the pieces of each text begin."""
-        cuts = np.insert(quotes, self.first - np.arange(len(texts)), begins[:-1])
+        cuts = np.insert(quotes, before[:-1], begins[:-1])
         pieces = pa.StringArray.from_buffers(len(cuts), pa.py_buffer(np.append(cuts, begins[-1:]).astype(np.int32)), data)
         encoded = pieces.dictionary_encode()
         self.code: Ints = encoded.indices.to_numpy().astype(np.int64)
@@ -180,14 +181,12 @@ class _Saying:
 def _slots(text: str, width: int, copies: int) -> _Slots | None:
     """What texts of this form name, told once for all copies; None where the form does not tell it, or a version is named."""
     slots = orjson.loads(text)
-    count = len(slots) // copies
-    expected = (
-        [(slots[at % count][0] + at // count * width, len(slots[at % count][1])) for at in range(len(slots))] if count else []
-    )
     told = [(position, len(partitions)) for position, partitions, version in slots if version is None]
-    if len(slots) != count * copies or told != expected or any(position >= width for position, _ in told[:count]):
+    first = told[: len(slots) // copies]
+    expected = [(position + copy * width, named) for copy in range(copies) for position, named in first]
+    if len(told) != len(slots) or told != expected or any(position >= width for position, _ in first):
         return None
-    return tuple(told[:count])
+    return tuple(first)
 
 
 def _said(text: str, width: int, copies: int) -> _Names | None:
