@@ -47,3 +47,17 @@ def test_copies_that_differ_are_looked_at_by_themselves(copies: int) -> None:
     last = same[: same.rindex("dt=1")] + "dt=2" + same[same.rindex("dt=1") + 4 :]
     for kind in ("string", "large_string"):
         assert said([same, last], 1, copies, kind) == [{0: ("dt=1",)}, None]
+
+
+@pytest.mark.parametrize(
+    "slots",
+    [
+        [[0, ["dt=1"], None], [3, ["dt=1"], None]],  # of another position
+        [[0, ["dt=1", "dt=2"], None], [2, ["dt=1"], None]],  # fewer names
+        [[0, ["dt=1"], None], [2, ["dt=1"], "7"]],  # a version
+        [[0, ["dt=1"], "7"], [2, ["dt=1"], "7"]],  # the same version
+        [[0, ["dt=1"], None]],  # only one
+    ],
+)
+def test_copies_of_another_form_are_looked_at_by_themselves(slots: list[list[object]]) -> None:
+    assert said([orjson.dumps(slots).decode()], 2, 2) == [None]
