@@ -6,20 +6,22 @@ What the general way (``lineage.index.rows``) would make of the same events is w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import orjson
-
-from lineage.decoding.references import Placed
+from lineage.decoding.references import FULL, Placed, make_room
 from lineage.decoding.wire import RunEvent
 from lineage.index.batch import Batch, Pair
 from lineage.index.dimensions import dated_keys
 from lineage.index.schema import pairs_batch
+from lineage.index.slots import Where, listed, written
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from lineage.decoding.references import References
+
+_NOTHING: Final = (None, None)
+"""What is written of events that name no partition and no version."""
 
 
 class Said(NamedTuple):
@@ -44,7 +46,9 @@ class Attempts:
         self._shapes: dict[tuple[int, ...], int] = {}
         self._ended: dict[tuple[int, int], int] = {}
         self._alike: dict[tuple[int, int], int] = {}
-        self._templates: dict[tuple[int, int, tuple[int, ...]], str] = {}
+        self._slots: dict[tuple[int, int, tuple[int, ...], int], str] = {}
+        self._listed: dict[tuple[str, ...], tuple[str | None, int]] = {}
+        self._where: dict[Where, int] = {}
         self._keyed: set[tuple[int, tuple[str, ...]]] = set()
         self._made: list[Pair] = []
 
@@ -64,8 +68,8 @@ class Attempts:
         shape = self._ended.get((head, kind))
         if shape is None:
             shape = self._ended[head, kind] = self._shape((head, self.alike(head, kind)))
-        text = self._repeated(head, named, 2) if named else None
-        self._made.append((run_id, start, time, shape, nominal, key, code, text, None))
+        slots, partitions = self._repeated(head, named, 2) if named else _NOTHING
+        self._made.append((run_id, start, time, shape, nominal, key, code, slots, partitions, None))
 
     def told(self, run_id: str, events: Sequence[Said]) -> bool:
         """Add an attempt by its events, the last of them terminal and later than the first; False when they disagree.
@@ -75,7 +79,7 @@ class Attempts:
         _, start, first, named, nominal, key, code, _ = events[0]
         heads = tuple([one.head for one in events])
         if all(one.named is named for one in events):  # all repeat what the first says
-            text = self._repeated(first, named, len(events)) if named else None
+            slots, partitions = self._repeated(first, named, len(events)) if named else _NOTHING
         else:
             for one in events:
                 nominal, key, code = nominal or one.nominal, key or one.partition_key, code or one.code_version
@@ -84,9 +88,9 @@ class Attempts:
             if key is not None:  # whichever event told it, it is about the outputs of all
                 for head in heads:
                     self.note_key(head, key)
-            text = self._slots([(one.head, one.named) for one in events]) if any(one.named for one in events) else None
+            slots, partitions = self._written([(one.head, one.named) for one in events])
         times = None if len(events) == 2 else tuple([one.time for one in events])
-        self._made.append((run_id, start, events[-1].time, self._shape(heads), nominal, key, code, text, times))
+        self._made.append((run_id, start, events[-1].time, self._shape(heads), nominal, key, code, slots, partitions, times))
         return True
 
     def alike(self, head: int, kind: int) -> int:
@@ -115,32 +119,38 @@ class Attempts:
             self._batch.shapes.append(heads)
         return found
 
-    # --- slots, as JSON ------------------------------------------------------------------------------------------------------
+    # --- slots and partitions, as text ---------------------------------------------------------------------------------------
 
-    def _repeated(self, head: int, named: list[Placed], times: int) -> str:
-        """The slots of events that all name the same."""
-        texts = []
-        where = []
+    def _repeated(self, head: int, named: list[Placed], times: int) -> tuple[str | None, str | None]:
+        """Those of events that all name the same."""
+        places, texts = [], []
         for position, partitions, version in named:
             if partitions is None or version is not None:
-                return self._slots([(head, named)] * times)
-            where.append(position)
+                return self._written([(head, named)] * times)
+            places.append(position)
             texts.append(partitions[3])
-        key = head, times, tuple(where)
-        template = self._templates.get(key)
-        if template is None:
-            width = self._width(head)
-            places = [position + width * number for number in range(times) for position in where]
-            template = self._templates[key] = "[" + ",".join([f"[{position},%s,null]" for position in places]) + "]"
-        return template % tuple(texts * times)
+        key = tuple(texts)
+        found = self._listed.get(key)
+        if found is None:
+            make_room(self._listed)
+            if len(self._where) >= FULL:
+                self._listed, self._slots, self._where = {}, {}, {}
+            told, where = listed([some.texts for _, some, _ in named if some is not None])
+            found = self._listed[key] = told, self._where.setdefault(where, len(self._where))
+        shape = head, times, tuple(places), found[1]
+        slots = self._slots.get(shape)
+        if slots is None:
+            make_room(self._slots)
+            slots = self._slots[shape] = self._written([(head, named)] * times)[0] or ""
+        return slots, found[0]
 
-    def _slots(self, events: Sequence[tuple[int, list[Placed]]]) -> str:
-        slots = []
+    def _written(self, events: Sequence[tuple[int, list[Placed]]]) -> tuple[str | None, str | None]:
+        told = []
         before = 0
         for head, named in events:
-            slots += [(at + before, () if some is None else some.texts, version) for at, some, version in named]
+            told.append((before, [(at, () if some is None else some.texts, version) for at, some, version in named]))
             before += self._width(head)
-        return orjson.dumps(slots).decode()
+        return written(told)
 
     def _width(self, head: int) -> int:
         _, _, inputs, outputs, _, _ = self._batch.heads[head]

@@ -18,7 +18,7 @@ Glossary:
 Reference
     A dataset as an event names it, less what differs from run to run (partitions and version).
 Slot
-    What was less: (position, partitions, version) of a reference within its event, or within its attempt.
+    What was less: (position, partitions, version) of a reference within its event, or within its attempt. In columns: ``slots.py``.
 Head
     What repeats of an event: its type, its job, the references that it reads and writes, the job's owners, and which of nominal
     time, partition key and code version it tells.
@@ -31,7 +31,8 @@ Tables. Times are whole nanoseconds UTC, null for −∞ and +∞; ids are small
 
 =============  =====================================================================================================================
 attempts       run, number, job, start, end, state (C, F, A, O), nominal_start, nominal_end, partition_key, code_version, shape,
-               slots (JSON), times (of its events, where start and end do not say), odd (JSON: events of one attempt that disagree),
+               slots (JSON: which references name which of the partitions), partitions (JSON: their names),
+               times (of its events, where start and end do not say), odd (JSON: events of one attempt that disagree),
                run_crc (to find a run without reading its name)
 jobs           job, namespace, name
 datasets       dataset, namespace, name, versioned: normalised, each name by itself; which are one dataset is told by references

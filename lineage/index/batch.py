@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from lineage.datasets import JobId
 from lineage.events import DatasetRef, Event, EventType
 from lineage.index import partition_text
+from lineage.index.slots import Slot
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,9 +28,6 @@ TERMINAL: Final = KIND["COMPLETE"]
 
 NOMINAL, KEYED, CODED = 1, 2, 4
 """Flags of a head: which of nominal time, partition key and code version its events tell."""
-
-Slot = tuple[int, tuple[str, ...], str | None]
-"""The position of a reference (inputs, then outputs), its partitions as text, its version; only for those that name either."""
 
 
 class Head(NamedTuple):
@@ -65,10 +63,10 @@ class Dated(NamedTuple):
     versioned: bool
 
 
-Pair = tuple[str, int, int, int, tuple[int, int] | None, str | None, str | None, str | None, tuple[int, ...] | None]
+Pair = tuple[str, int, int, int, tuple[int, int] | None, str | None, str | None, str | None, str | None, tuple[int, ...] | None]
 """An attempt as nearly all are told: a beginning and a later end, and some events between them, that do not disagree. Its run,
-start and end, the number of its heads, and what the columns ``nominal_*``, ``partition_key``, ``code_version``, ``slots`` and
-``times`` of attempts have."""
+start and end, the number of its heads, and what the columns ``nominal_*``, ``partition_key``, ``code_version``, ``slots``,
+``partitions`` and ``times`` of attempts have."""
 
 
 @dataclass(slots=True)

@@ -9,7 +9,8 @@ from lineage.datasets import DatasetId, JobId
 from lineage.errors import PartitionError
 from lineage.events import DatasetRef
 from lineage.index import partition_text
-from lineage.index.batch import Batch, Dated, Head, Slot
+from lineage.index.batch import Batch, Dated, Head
+from lineage.index.slots import Slot
 from lineage.partitions import parse_partition
 
 NOTHING = DatasetRef(DatasetId("", ""))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +13,9 @@ from lineage.arrays.facts import Bools, Facts, Ints, NotPlain, Side, Told, disti
 from lineage.arrays.ledger import Ledger, Made
 from lineage.attempts import Attempt
 from lineage.datasets import DatasetId, JobId
+from lineage.index.reader import WORDS
 from lineage.index.resolving import Columns, Resolved, Resolver
+from lineage.index.saying import Saying
 from lineage.index.schema import rows_in
 from lineage.index.told import Teller
 from lineage.timestamps import AFTER, BEFORE
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _STRINGS = (1 << 31) - 1
-"""Bytes that an array of strings can hold; a year at a hub of a large company says more."""
+"""Bytes that an array of strings can hold; a year at a hub of a large company may say more."""
 _KEPT = 1 << 14
 """Attempts made that are kept: explanations of neighbouring cells share them."""
 
@@ -34,30 +35,31 @@ def gathered(tables: list[pa.Table]) -> pa.Table:
 
     if not any(one.num_rows for one in tables):
         raise NotPlain("nothing ran")
-    slots = [chunk for one in tables for chunk in one["slots"].chunks]  # by themselves: what was gathered before may hold long ones
-    whole = pa.concat_tables([one.drop_columns("slots") for one in tables])
+    words = {
+        name: [chunk for one in tables for chunk in one[name].chunks] for name in WORDS
+    }  # what was gathered may hold long ones
+    whole = pa.concat_tables([one.drop_columns(list(words)) for one in tables])
     tables.clear()
     columns = dict(zip(whole.column_names, whole.columns, strict=True))
     del whole
     for name, column in columns.items():
         columns[name] = column.combine_chunks()
-    columns["slots"] = _end_to_end(slots)
-    del slots
+    for name in WORDS:
+        columns[name] = _joined(words.pop(name))
     _give_back()
     return pa.table(columns)
 
 
-def _end_to_end(chunks: Sequence[pa.DictionaryArray]) -> pa.DictionaryArray:
-    """Several dictionaries as one, without a look at their words: one may be there several times."""
+def _joined(chunks: Sequence[pa.DictionaryArray]) -> pa.DictionaryArray:
+    """Several as one, with each word once."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    firsts = accumulate((len(one.dictionary) for one in chunks), initial=0)
-    indices = [pc.add(one.indices, pa.scalar(first, pa.int32())) for one, first in zip(chunks, firsts, strict=False)]
-    words = [one.dictionary for one in chunks]
-    if sum(one.nbytes for one in words) > _STRINGS or any(pa.types.is_large_string(one.type) for one in words):
-        words = [one.cast(pa.large_string()) for one in words]
-    return pa.DictionaryArray.from_arrays(pa.concat_arrays(indices), pa.concat_arrays(words))
+    large = sum(one.dictionary.nbytes for one in chunks) > _STRINGS or any(
+        pa.types.is_large_string(one.type.value_type) for one in chunks
+    )
+    if large:
+        chunks = [pa.DictionaryArray.from_arrays(one.indices, one.dictionary.cast(pa.large_string())) for one in chunks]
+    return pa.chunked_array(chunks).unify_dictionaries().combine_chunks()
 
 
 def ledger(teller: Teller, table: pa.Table, ours: Sequence[Attempt] = (), within: Collection[DatasetId] | None = None) -> Ledger:
@@ -150,10 +152,9 @@ class _Rows:
 
     @cached_property
     def _resolved(self) -> Resolved:
-        slots, texts = _words(self.table["slots"])
-        key, keys = _words(self.table["partition_key"])
+        (slots, forms), (partitions, lists), (key, keys) = (self._in_words(one) for one in ("slots", "partitions", "partition_key"))
         nominal, nominals = _nominals(*self._dates)
-        columns = Columns(self._shape, slots[self.order], texts, key[self.order], keys.to_pylist(), nominal, nominals)
+        columns = Columns(self._shape, Saying(slots, forms, partitions, lists), key, keys, nominal, nominals)
         return Resolver(self.teller, self._taken, columns, self.within).resolve()
 
     def _taken(self, rows: Ints) -> pa.Table:
@@ -179,8 +180,11 @@ class _Rows:
 
     @cached_property
     def _states(self) -> tuple[Ints, Sequence[str]]:
-        found, names = _words(self.table["state"])
-        return found[self.order], names.to_pylist()
+        return self._in_words("state")
+
+    def _in_words(self, name: str) -> tuple[Ints, Sequence[str]]:
+        found, words = _words(self.table[name])
+        return found[self.order], words.to_pylist()
 
     def _in_state(self, state: str) -> Bools:
         found, names = self._states

@@ -21,6 +21,8 @@ from lineage.timestamps import SECOND
 if TYPE_CHECKING:
     import pyarrow as pa
 
+WORDS = ["slots", "partitions"]
+"""Columns of text that is long and repeats."""
 _DAY = 86_400 * SECOND
 _EPOCH = date(1970, 1, 1).toordinal()
 ASKED = [name for name in Row._fields if name not in {"odd", "run_crc"}]
@@ -88,7 +90,7 @@ class Index:
         return [row for table in self._side_by_side(read) for row in rows_in(table)]
 
     def tables(self, spans: Iterable[Span]) -> list[pa.Table]:
-        """As ``rows``, in columns; ``slots``, which are long and repeat, as dictionaries of no more than is there."""
+        """As ``rows``, in columns; what is long and repeats as dictionaries."""
         jobs: dict[str, set[int]] = defaultdict(set)
         for one in spans:
             for part in self.parts(one.since, one.until):
@@ -170,7 +172,7 @@ class Index:
 
         try:
             with self.files.open(name) as file:
-                parquet = pq.ParquetFile(file, read_dictionary=["slots"] if words else None)
+                parquet = pq.ParquetFile(file, read_dictionary=WORDS if words else None)
                 if jobs is None:
                     return parquet.read(columns=columns, use_threads=False)
                 groups = list(_groups(parquet.metadata, sorted(jobs)))
@@ -180,20 +182,7 @@ class Index:
                 f"the event index {self.files.place} lacks {name}, or it is damaged: {error}",
                 "remove the index and run incident lineage ingest again: it is made from the sources",
             ) from error
-        table = table.filter(pc.is_in(table["job"], value_set=pa.array(sorted(jobs), pa.int32())))
-        return _used(table) if words else table
-
-
-def _used(table: pa.Table) -> pa.Table:
-    """The rows, less the slots in their dictionaries that none of them has."""
-    import pyarrow as pa
-
-    chunks = []
-    for chunk in table["slots"].chunks:
-        number = chunk.indices.dictionary_encode()
-        chunks.append(pa.DictionaryArray.from_arrays(number.indices, chunk.dictionary.take(number.dictionary)))
-    words = pa.chunked_array(chunks, pa.dictionary(pa.int32(), pa.string()))
-    return table.set_column(table.column_names.index("slots"), "slots", words)
+        return table.filter(pc.is_in(table["job"], value_set=pa.array(sorted(jobs), pa.int32())))
 
 
 def _groups(metadata: Any, jobs: list[int]) -> Iterator[int]:

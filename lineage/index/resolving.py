@@ -21,7 +21,7 @@ from lineage.attempts import Attempt, Mode
 from lineage.datasets import DatasetId, JobId
 from lineage.events import DatasetRef
 from lineage.index import partition_text
-from lineage.index.saying import Said, said_once
+from lineage.index.saying import Said, Saying
 from lineage.index.schema import rows_in
 from lineage.index.told import Teller
 
@@ -38,11 +38,10 @@ _BLOCK = 1 << 15
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What decides about the cells of rows. ``slots`` and ``key``: numbers in ``texts`` and ``keys``, −1 for none."""
+    """What decides about the cells of rows. ``key`` and ``nominal``: numbers in ``keys`` and ``nominals``, −1 for none."""
 
     shape: Ints
-    slots: Ints
-    texts: pa.StringArray
+    saying: Saying
     key: Ints
     keys: Sequence[str]
     nominal: Ints
@@ -84,7 +83,7 @@ class Resolver:
         used, shape = distinct(columns.shape, int(columns.shape.max(initial=0)) + 1)
         flat = self._flat([int(one) for one in used])
         width, copies = flat.width[shape], flat.copies[shape]
-        said = said_once(columns.slots, columns.texts, width, copies, int(flat.width.max(initial=0)))
+        said = columns.saying.said(width, copies)
         slow = (width < 0) | (said.of < 0)
         rows = np.flatnonzero(~slow)
         sides = [self._expanded(flat, shape, rows, side, said) for side in (_READ, _WRITE)]

@@ -14,8 +14,9 @@ from zlib import crc32
 
 import orjson
 
-from lineage.index.batch import CODED, KEYED, KINDS, NOMINAL, TERMINAL, Extra, Slot, event_of
+from lineage.index.batch import CODED, KEYED, KINDS, NOMINAL, TERMINAL, Extra, event_of
 from lineage.index.dimensions import Dimensions
+from lineage.index.slots import Slot, read, written
 from lineage.timestamps import AFTER, BEFORE
 
 Told = tuple[int, int, int, Extra | None]
@@ -45,6 +46,7 @@ class Row(NamedTuple):
     code_version: str | None
     shape: int
     slots: str | None
+    partitions: str | None
     times: list[int] | None
     odd: str | None
     run_crc: int
@@ -100,7 +102,7 @@ def _plain(run_id: str, first: Told, last: Told, dimensions: Dimensions) -> Row 
             key,
             code,
             dimensions.shape((head, other)),
-            _slots_text(slots, dimensions.widths[head], ended_with) if slots or ended_with else None,
+            *_written(slots, dimensions.widths[head], ended_with),
             None,
             None,
             crc32(run_id.encode()),
@@ -109,10 +111,9 @@ def _plain(run_id: str, first: Told, last: Told, dimensions: Dimensions) -> Row 
 
 
 @lru_cache(maxsize=1 << 16)
-def _slots_text(first: tuple[Slot, ...], width: int, second: tuple[Slot, ...]) -> str:
+def _written(first: tuple[Slot, ...], width: int, second: tuple[Slot, ...]) -> tuple[str | None, str | None]:
     """The slots of two events as those of one attempt; what the runs of an hour name is much the same."""
-    moved = ((position + width, partitions, version) for position, partitions, version in second)
-    return orjson.dumps([*first, *moved]).decode()
+    return written([(0, first), (width, second)])
 
 
 def _ordered(run_id: str, events: list[Told], dimensions: Dimensions) -> list[Told]:
@@ -146,13 +147,13 @@ def _row(run_id: str, number: int, part: list[Told], dimensions: Dimensions) -> 
         if one[1] >= TERMINAL:
             end, state = one[0], KINDS[one[1]]
             break
-    slots: list[Slot] = []
+    slots: list[tuple[int, tuple[Slot, ...]]] = []
     width = 0
     extras = [extra for _, _, _, extra in part if extra is not None]
     for _, _, head, extra in part:
         if extra is not None:
             dimensions.note_dates(head, extra.slots, extra.partition_key)
-            slots += [(position + width, partitions, version) for position, partitions, version in extra.slots]
+            slots.append((width, extra.slots))
         width += dimensions.widths[head]
     nominals = [extra.nominal for extra in extras if extra.nominal is not None]
     keys = [extra.partition_key for extra in extras if extra.partition_key is not None]
@@ -177,7 +178,7 @@ def _row(run_id: str, number: int, part: list[Told], dimensions: Dimensions) -> 
         keys[0] if keys else None,
         codes[-1] if codes else None,
         shape,
-        orjson.dumps(slots).decode() if slots else None,
+        *written(slots),
         None if plain else [one[0] for one in part],
         _odd(part) if odd else None,
         crc32(run_id.encode()),
@@ -191,11 +192,6 @@ def _odd(part: list[Told]) -> str:
     return orjson.dumps(told).decode()
 
 
-def slots_of(text: str | None) -> list[Slot]:
-    """The slots of an attempt."""
-    return [(position, tuple(partitions), version) for position, partitions, version in orjson.loads(text)] if text else []
-
-
 def times_of(row: Row, count: int) -> list[int]:
     """The times of an attempt's events."""
     if row.times is not None:
@@ -207,7 +203,7 @@ def events_of(row: Row, dimensions: Dimensions) -> list[Told]:
     """The events that a row was made of, in their order."""
     heads = dimensions.shapes[row.shape]
     odd: Any = orjson.loads(row.odd) if row.odd else None
-    slots = slots_of(row.slots)
+    slots = read(row.slots, row.partitions)
     found: list[Told] = []
     first = 0
     for number, (head, time) in enumerate(zip(heads, times_of(row, len(heads)), strict=True)):

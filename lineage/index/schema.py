@@ -20,7 +20,7 @@ from lineage.index.rows import STATES, Row
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Of the layout and of every schema here. Raised when an older reader would misread a newer index."""
 
 TABLES: Final = ("jobs", "datasets", "references", "heads", "shapes", "edges", "dates")
@@ -47,6 +47,7 @@ def attempts_schema() -> pa.Schema:
         "code_version": pa.string(),
         "shape": pa.int32(),
         "slots": pa.string(),
+        "partitions": pa.string(),
         "times": pa.list_(pa.int64()),
         "odd": pa.string(),
         "run_crc": pa.uint32(),
@@ -67,7 +68,7 @@ def pairs_batch(pairs: Sequence[Pair]) -> pa.RecordBatch:
     """Attempts that a decoder saw whole: the columns of attempts that its numbers can tell, ``shape`` by its own."""
     import pyarrow as pa
 
-    runs, starts, ends, shapes, nominals, keys, codes, slots, times = zip(*pairs, strict=True)
+    runs, starts, ends, shapes, nominals, keys, codes, slots, partitions, times = zip(*pairs, strict=True)
     columns = {
         "run": runs,
         "run_crc": list(map(crc32, map(str.encode, runs))),
@@ -79,6 +80,7 @@ def pairs_batch(pairs: Sequence[Pair]) -> pa.RecordBatch:
         "partition_key": keys,
         "code_version": codes,
         "slots": slots,
+        "partitions": partitions,
         "times": times,
     }
     schema = attempts_schema()
@@ -147,7 +149,7 @@ def parquet(table: pa.Table, *, row_group: int = ROW_GROUP) -> bytes:
     import pyarrow.parquet as pq
 
     sink = io.BytesIO()
-    words = [name for name in ("state", "partition_key", "code_version", "slots") if name in table.column_names]
+    words = [name for name in ("state", "partition_key", "code_version", "slots", "partitions") if name in table.column_names]
     pq.write_table(
         table, sink, row_group_size=row_group, compression="zstd", compression_level=1, use_dictionary=words, write_statistics=True
     )

@@ -15,7 +15,8 @@ from lineage.events import FULL_REFRESH, DatasetRef
 from lineage.history import Gathering
 from lineage.index.batch import references
 from lineage.index.dimensions import NOTHING, Dimensions
-from lineage.index.rows import Row, bounds, slots_of
+from lineage.index.rows import Row, bounds
+from lineage.index.slots import read
 from lineage.layouts import Layout
 from lineage.timestamps import BEFORE
 from lineage.widening import widened
@@ -149,7 +150,8 @@ class Teller:
             shape = self._shapes.get(row.shape) or self.shape(row.shape)
             nominal = None if row.nominal_start is None or row.nominal_end is None else (row.nominal_start, row.nominal_end)
             start, end = self.bounds(row)
-            key = (row.shape, row.slots, nominal if shape.nominal else None, row.partition_key if shape.keyed else None)
+            times, partition_key = nominal if shape.nominal else None, row.partition_key if shape.keyed else None
+            key = (row.shape, row.slots, row.partitions, times, partition_key)
             found = memo.get(key)
             if found is None:
                 found = self._plainly(row, shape, shape.plain, nominal) if widen and shape.plain is not None else None
@@ -227,7 +229,7 @@ class Teller:
 
     def _plainly(self, row: Row, shape: Shape, plain: Plain, nominal: tuple[int, int] | None) -> _Data | None:
         """As ``_resolved``, of a plain shape; None where its events name other partitions after all."""
-        slots = slots_of(row.slots)
+        slots = read(row.slots, row.partitions)
         if plain.copies > 1 and slots:
             count, width = len(slots) // plain.copies, len(plain.inputs) + len(plain.outputs)
             first = slots[:count]
@@ -268,7 +270,7 @@ class Teller:
     def _resolved(
         self, row: Row, shape: Shape, nominal: tuple[int, int] | None, *, widen: bool
     ) -> tuple[tuple[Read, ...], tuple[Write, ...]]:
-        slots = slots_of(row.slots)
+        slots = read(row.slots, row.partitions)
         inputs: list[tuple[DatasetRef, ...]] = []
         outputs: list[tuple[DatasetRef, ...]] = []
         first = 0

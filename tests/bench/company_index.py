@@ -18,11 +18,12 @@ import pyarrow.compute as pc
 
 from lineage.datasets import DatasetId, JobId
 from lineage.events import DatasetRef
-from lineage.index.batch import KIND, Batch, Slot
+from lineage.index.batch import KIND, Batch
 from lineage.index.days import read_table
 from lineage.index.files import LocalFiles
 from lineage.index.ingest import Ingest
 from lineage.index.rows import checksum
+from lineage.index.slots import Slot
 from lineage.timestamps import SECOND, from_datetime
 from tests.bench.company import Company, Job, Reading, Run, Table, partitions
 
@@ -82,9 +83,9 @@ def _moved(table: pa.Table, by: timedelta, number: int) -> pa.Table:
     runs = pc.binary_join_element_wise(pc.utf8_slice_codeunits(table["run"], 0, -3), f"{number:03x}", "")
     table = _with(table, "run", runs)
     table = _with(table, "run_crc", pa.array(map(checksum, runs.to_pylist()), pa.uint32()))
-    slots = table["slots"].combine_chunks().dictionary_encode()
-    moved = _dates_moved("\n".join(slots.dictionary.to_pylist()), by).split("\n")
-    table = _with(table, "slots", pa.array(moved, pa.string()).take(slots.indices))
+    named = table["partitions"].combine_chunks().dictionary_encode()
+    moved = _dates_moved("\n".join(named.dictionary.to_pylist()), by).split("\n")
+    table = _with(table, "partitions", pa.array(moved, pa.string()).take(named.indices))
     times = [None if told is None else [one + later for one in told] for told in table["times"].to_pylist()]
     return _with(table, "times", pa.array(times, table.schema.field("times").type))
 

@@ -174,7 +174,7 @@ def test_ctrl_c_ends_the_real_program_at_once(purged: Terminal, monkeypatch: pyt
     main = threading.get_ident()
 
     def interrupt() -> None:
-        while not any((purged.lake.folder / "home").glob("*/backfill/*/1.log")):
+        while not any(log.stat().st_size for log in (purged.lake.folder / "home").glob("*/backfill/*/1.log")):
             time.sleep(0.01)
         signal.pthread_kill(main, signal.SIGINT)
 

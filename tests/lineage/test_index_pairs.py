@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pytest
 
-from lineage.decoding import filling
+from lineage.decoding import attempts, filling, references
 from lineage.index import ingest, lately
 from lineage.index.batch import Batch
 from lineage.index.files import LocalFiles
@@ -135,6 +135,34 @@ def test_it_does_not_matter_which_events_of_a_run_are_seen_together(
             update(LocalFiles(tmp_path / "growing"), [str(growing)])
         assert held(tmp_path / "growing") == found[0], seed
         shutil.rmtree(tmp_path / "growing")
+
+
+@pytest.mark.parametrize("full", [1, 2, 1 << 16])
+def test_runs_of_one_shape_keep_apart_which_of_their_partitions_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: int
+) -> None:
+    """Also when the memory of what was written before is full."""
+    monkeypatch.setattr(references, "FULL", full)
+    monkeypatch.setattr(attempts, "FULL", full)
+    told = []
+    for number, days in enumerate(("aaa", "aab", "aba", "bbb", "abc", "aab", "ccc", "bab")):
+        for after, kind in ((0, "START"), (5, "COMPLETE")):
+            tables = [{"namespace": "s3://lake", "name": f"t{at}/dt=2026-11-1{'abc'.index(day)}"} for at, day in enumerate(days)]
+            run = {
+                "run": {"runId": f"r{number}"},
+                "job": {"namespace": "n", "name": "j"},
+                "inputs": tables[:2],
+                "outputs": tables[2:],
+            }
+            told.append({"eventTime": render(FIRST + (number * 60 + after) * MINUTE), "eventType": kind, **run})
+    file = tmp_path / "events.ndjson"
+    file.write_bytes(b"".join(orjson.dumps(one) + b"\n" for one in told))
+    found = []
+    for waiting in (2048, 0):
+        monkeypatch.setattr(filling, "_WAITING", waiting)
+        update(LocalFiles(tmp_path / str(waiting)), [str(file)])
+        found.append(held(tmp_path / str(waiting)))
+    assert found[0] == found[1]
 
 
 def test_a_run_goes_on_from_file_to_file_and_is_kept_when_nothing_else_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

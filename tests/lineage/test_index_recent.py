@@ -18,7 +18,7 @@ Told = dict[int, set[Entry]]
 
 def row(entry: Entry) -> Row:
     start, run, number, nominal = entry
-    return Row(0, run, number, start, None, "O", nominal, None, None, None, 0, None, None, None, 0)
+    return Row(0, run, number, start, None, "O", nominal, None, None, None, 0, None, None, None, None, 0)
 
 
 def columns(some: Collection[tuple[int, Entry]]) -> pa.Table:

@@ -3,61 +3,70 @@
 from __future__ import annotations
 
 import numpy as np
-import orjson
-import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from lineage.index import saying
-from lineage.index.saying import said_once
+from lineage.index.saying import Saying
+from lineage.index.slots import Slot, read, written
 
 NAMES = st.sampled_from(["dt=1", "dt=2", 'a"],null],[1,["b', "c\\d", "", "é,]"])
-SLOTS = st.lists(st.tuples(st.integers(0, 3), st.lists(NAMES, max_size=2)), max_size=3, unique_by=lambda one: one[0])
+SLOTS = st.lists(
+    st.tuples(st.integers(0, 3), st.lists(NAMES, max_size=3).map(tuple), st.sampled_from([None, None, None, "7"])),
+    max_size=3,
+    unique_by=lambda one: one[0],
+)
+WIDTH = 4
 
 
-def said(texts: list[str], width: int, copies: int, kind: str = "string") -> list[dict[int, tuple[str, ...]] | None]:
-    """Of a row for each text, its partitions by position; None where it is to be looked at by itself."""
-    rows = np.ones(len(texts), np.int64)
-    found = said_once(np.arange(len(texts)), pa.array(["", *texts]).cast(kind)[1:], rows * width, rows * copies, width)
+def said(rows: list[tuple[str | None, str | None]], width: int, copies: int) -> list[dict[int, tuple[str, ...]] | None]:
+    """Of each row its partitions by position; None where it is to be looked at by itself."""
+    forms, lists = (list(dict.fromkeys(one for one in column if one is not None)) for column in zip(*rows, strict=True))
+    numbers = [
+        [-1 if one is None else of.index(one) for one in column]
+        for of, column in zip((forms, lists), zip(*rows, strict=True), strict=True)
+    ]
+    every = np.ones(len(rows), np.int64)
+    found = Saying(np.array(numbers[0]), forms, np.array(numbers[1]), lists).said(every * width, every * copies)
     parts = [None if of < 0 else enumerate(found.parts[of].tolist()) for of in found.of.tolist()]
     return [None if some is None else {at: found.texts[one] for at, one in some if one >= 0} for some in parts]
 
 
-def text(slots: list[tuple[int, list[str]]], width: int, copies: int) -> str:
-    return orjson.dumps([[at + width * copy, parts, None] for copy in range(copies) for at, parts in slots]).decode()
+@given(events=st.lists(st.tuples(st.integers(0, 9), SLOTS), max_size=4))
+def test_slots_are_read_as_they_were_written(events: list[tuple[int, list[Slot]]]) -> None:
+    assert read(*written(events)) == [(offset + at, *rest) for offset, slots in events for at, *rest in slots]
 
 
-@pytest.mark.parametrize(("block", "factor"), [(1 << 14, saying._ODD), (2, saying._ODD), (1 << 14, np.uint64(0))])
-@given(several=st.lists(SLOTS, min_size=1, max_size=6), copies=st.integers(1, 3))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_each_row_says_what_its_own_slots_say(
-    monkeypatch: pytest.MonkeyPatch, block: int, factor: np.uint64, several: list[list[tuple[int, list[str]]]], copies: int
-) -> None:
-    """However few texts are cut together, and where all forms have the same sum."""
-    monkeypatch.setattr(saying, "_BLOCK", block)
-    monkeypatch.setattr(saying, "_ODD", factor)
-    told = [{at: tuple(parts) for at, parts in sorted(slots)} for slots in several]
-    assert said([text(sorted(slots), 4, copies) for slots in several], 4, copies) == told
-
-
-@pytest.mark.parametrize("copies", [2, 63, 64, 70])
-def test_copies_that_differ_are_looked_at_by_themselves(copies: int) -> None:
-    same = text([(0, ["dt=1"])], 1, copies)
-    last = same[: same.rindex("dt=1")] + "dt=2" + same[same.rindex("dt=1") + 4 :]
-    for kind in ("string", "large_string"):
-        assert said([same, last], 1, copies, kind) == [{0: ("dt=1",)}, None]
+@given(several=st.lists(st.tuples(SLOTS, SLOTS | st.none()), min_size=1, max_size=6), copies=st.integers(1, 3))
+def test_each_row_says_what_its_own_slots_say(several: list[tuple[list[Slot], list[Slot] | None]], copies: int) -> None:
+    """Each row is of so many events, the last of which may say something else."""
+    events = [[first] * (copies - 1) + [first if last is None else last] for first, last in several]
+    rows = [written((WIDTH * number, slots) for number, slots in enumerate(some)) for some in events]
+    told: list[dict[int, tuple[str, ...]] | None] = []
+    for some in events:
+        plain = all(one == some[0] for one in some) and all(version is None for _, _, version in some[0])
+        told.append({at: parts for at, parts, _ in sorted(some[0], key=lambda one: one[0])} if plain else None)
+    assert said(rows, WIDTH, copies) == told
 
 
 @pytest.mark.parametrize(
     "slots",
     [
-        [[0, ["dt=1"], None], [3, ["dt=1"], None]],  # of another position
-        [[0, ["dt=1", "dt=2"], None], [2, ["dt=1"], None]],  # fewer names
-        [[0, ["dt=1"], None], [2, ["dt=1"], "7"]],  # a version
-        [[0, ["dt=1"], "7"], [2, ["dt=1"], "7"]],  # the same version
-        [[0, ["dt=1"], None]],  # only one
+        [(0, ("dt=1",), None), (3, ("dt=1",), None)],  # the second event another reference
+        [(0, ("dt=1", "dt=2"), None), (2, ("dt=1",), None)],  # fewer partitions
+        [(0, ("dt=1",), None), (2, ("dt=1",), "7")],  # a version
+        [(0, ("dt=1",), "7"), (2, ("dt=1",), "7")],  # the same version
+        [(0, ("dt=1",), None)],  # nothing
+        [(2, ("dt=1",), None)],  # the first nothing
     ],
 )
-def test_copies_of_another_form_are_looked_at_by_themselves(slots: list[list[object]]) -> None:
-    assert said([orjson.dumps(slots).decode()], 2, 2) == [None]
+def test_copies_of_another_form_are_looked_at_by_themselves(slots: list[Slot]) -> None:
+    events = [(0, [one for one in slots if one[0] < 2]), (2, [(one[0] - 2, one[1], one[2]) for one in slots if one[0] >= 2])]
+    assert said([written(events)], 2, 2) == [None]
+
+
+def test_what_repeats_is_written_once() -> None:
+    """However often a partition is named, and by how many events."""
+    hour: list[Slot] = [(0, ("h=1",), None), (2, ("h=1", "h=2"), None)]
+    slots, partitions = written([(0, hour), (3, []), (6, hour)])
+    assert (slots, partitions) == ("[[0,6],[[0,[0]],[2,[0,1]]]]", '["h=1","h=2"]')
