@@ -12,6 +12,7 @@ import pytest
 
 from incident import event_index
 from incident.cli.main import run
+from lineage.index.schema import FORMAT
 from tests.lineage.openlineage import ran
 
 Answer = Callable[..., dict[str, Any]]
@@ -153,13 +154,14 @@ def test_sources_that_are_no_files_are_read_themselves(ask: Answer, folder: Path
     assert "cannot be indexed" in refused["problems"][0]["message"]
 
 
-def test_an_index_of_a_newer_version_is_refused_by_name(ask: Answer, folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("made_in", "by"), [(FORMAT + 1, "a newer"), (FORMAT - 1, "an older")])
+def test_an_index_of_another_version_is_refused_by_name(ask: Answer, folder: Path, tmp_path: Path, made_in: int, by: str) -> None:
     ask("lineage", "ingest", "--to", "there")
     (manifest,) = (tmp_path / "there" / "generations").iterdir()
-    manifest.write_text(manifest.read_text().replace('"format":1', '"format":2'))
+    manifest.write_text(manifest.read_text().replace(f'"format":{FORMAT}', f'"format":{made_in}'))
     for command in (("lineage", "ingest", "--to", "there"), BLAST):
         refused = ask(*command, lineage="index:there" if command is BLAST else "events", code=2)
-        assert "has format 2, made by a newer version; this one reads format 1" in refused["problems"][0]["message"]
+        assert f"has format {made_in}, made by {by} version; this one reads format {FORMAT}" in refused["problems"][0]["message"]
 
 
 def test_whoever_else_is_writing_is_not_disturbed(ask: Answer, folder: Path, tmp_path: Path) -> None:
