@@ -11,7 +11,7 @@ again would let the error spread.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -73,18 +73,18 @@ class NextReader:
 
 
 class Begun(NamedTuple):
-    """An attempt as its job's cadence sees it: when it began, for which nominal time, of which run."""
+    """An attempt as its job's cadence sees it: when it began, and for which nominal time, or of which run if it tells none."""
 
     start: int
     nominal: int | None
-    run_id: str
+    run_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """The last attempts of some jobs whose start is known, and the latest moment and nominal time that the lineage knows at all."""
+    """The last attempts of a job whose start is known, and the latest moment and nominal time that the lineage knows at all."""
 
-    begun: Mapping[JobId, Sequence[Begun]]
+    begun: Callable[[JobId], Sequence[Begun]]
     latest: int
     nominal: int
 
@@ -100,10 +100,13 @@ def past(history: History, jobs: Collection[JobId]) -> Past:
         if one.kind == "run" and one.start > BEFORE:
             for job in {one.job, *one.aliases} & set(jobs):
                 told[job].append(one)
-    begun = {}
-    for job, attempts in told.items():
-        last = sorted(attempts, key=lambda one: (one.start, one.run_id, one.number))[-RECENT:]
-        begun[job] = [Begun(one.start, None if one.nominal is None else one.nominal[0], one.run_id) for one in last]
+
+    def begun(job: JobId) -> list[Begun]:
+        last = sorted(told.get(job, ()), key=lambda one: (one.start, one.run_id, one.number))[-RECENT:]
+        return [
+            Begun(one.start, None, one.run_id) if one.nominal is None else Begun(one.start, one.nominal[0], None) for one in last
+        ]
+
     nominal = max((one.nominal[0] for one in history.attempts if one.nominal is not None), default=0)
     return Past(begun, max(moments, default=0), nominal)
 
@@ -120,7 +123,7 @@ def next_readers(history: History, radius: BlastRadius, now: int) -> tuple[NextR
     told = past(history, frozenset(reads))
     unreached = set(radius.at_risk)
     found = [
-        NextReader(job, tuple(sorted(datasets)), job not in unreached, _cadence(told, told.begun.get(job, ()), now))
+        NextReader(job, tuple(sorted(datasets)), job not in unreached, _cadence(told, told.begun(job), now))
         for job, datasets in reads.items()
     ]
     return tuple(sorted(found, key=lambda one: (one.reached, one.cadence.retired, one.cadence.next or AFTER, one.job)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lineage.arrays.facts import DROP, Ints, NotPlain
+from lineage.arrays.facts import DROP, Ints, NotPlain, Small
 from lineage.arrays.ledger import Ledger
 from lineage.arrays.places import Places, ordered
 
@@ -44,7 +44,7 @@ def read_while_absent(places: Places, ledger: Ledger) -> dict[int, str]:
 class _Grouped:
     """Positions by place."""
 
-    def __init__(self, place: Ints, count: int) -> None:
+    def __init__(self, place: Small, count: int) -> None:
         self._order = ordered(place)
         self._first = np.searchsorted(place[self._order], np.arange(count + 1))
 

@@ -15,6 +15,7 @@ from lineage.partitions import UNKNOWN, Partition
 
 Ints = npt.NDArray[np.int64]
 Small = npt.NDArray[np.int32]
+Tiny = npt.NDArray[np.int8]
 Bools = npt.NDArray[np.bool_]
 
 HOWS: Final[tuple[How, ...]] = ("observed", "declared", "inferred")
@@ -40,8 +41,8 @@ class Side:
     dataset: Small
     partition: Small
     known: Bools
-    how: Small
-    mode: Small
+    how: Tiny
+    mode: Tiny
 
     def __len__(self) -> int:
         return len(self.attempt)
@@ -110,7 +111,7 @@ class Told:
 def side(rows: Sequence[tuple[int, ...]]) -> Side:
     """Rows of numbers as columns."""
     found = np.array(rows, np.int32).reshape(len(rows), 7).T
-    return Side(found[0], found[1], found[2], found[3], found[4].astype(bool), found[5], found[6])
+    return Side(found[0], found[1], found[2], found[3], found[4].astype(bool), found[5].astype(np.int8), found[6].astype(np.int8))
 
 
 def end_to_end(parts: Sequence[Side]) -> Side:
@@ -131,17 +132,28 @@ _DENSE = 1 << 23
 """Up to so many possible values are counted off in a table rather than sorted: a table of 32 MB."""
 
 
-def distinct(values: Ints, space: int) -> tuple[Ints, Ints | Small]:
+def distinct(values: Ints | Small, space: int) -> tuple[Ints, Small]:
     """The distinct values, ascending, and of each value which of these it is. ``space``: all are at least 0 and below this."""
     if space > max(_DENSE, 4 * len(values)):
-        found, inverse = np.unique(values, return_inverse=True)
-        return found, inverse
+        import pyarrow as pa
+
+        encoded = pa.array(values).dictionary_encode()
+        used: Ints = encoded.dictionary.to_numpy()
+        order = np.argsort(used)
+        return used[order], ranks_of(order)[encoded.indices.to_numpy()]
     there = np.zeros(space, bool)
     there[values] = True
     used = np.flatnonzero(there).astype(np.int64)
     number = np.zeros(space, np.int32)
     number[used] = np.arange(len(used), dtype=np.int32)
     return used, number[values]
+
+
+def ranks_of(order: Ints) -> Small:
+    """Of each position where it stands in an order."""
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return rank
 
 
 def facts_of(attempts: Sequence[Attempt]) -> Facts:

@@ -122,4 +122,4 @@ class Paths:
 
     def number(self, at: WriteAt) -> int:
         """The position of a write among all."""
-        return int(np.searchsorted(self._places.write_key, at[0] << 32 | at[1]))
+        return self._places.number_of(*at)

@@ -18,10 +18,10 @@ from lineage.timestamps import AFTER, BEFORE
 class Ranks:
     """The times of attempts by their order; ``before`` is that of start − ε, ``after`` that of end + ε. ``count``: above all."""
 
-    start: Ints
-    end: Ints
-    before: Ints
-    after: Ints
+    start: Small
+    end: Small
+    before: Small
+    after: Small
     count: int
     never: int
     """The rank of an end that nobody reported, or above all."""
@@ -30,16 +30,19 @@ class Ranks:
 def ranks(facts: Facts, skew: int) -> Ranks:
     """The order of all times that the rules compare."""
     start, end = facts.start, facts.end
-    if not skew:
-        times, found = np.unique(np.concatenate((start, end)), return_inverse=True)
-        at = np.split(found.astype(np.int64), 2)
-        return Ranks(at[0], at[1], at[0], at[1], len(times), int(np.searchsorted(times, AFTER)))
-    # ±∞ stay what they are, and what an error moves beyond them is them
-    before = np.where(start <= BEFORE, BEFORE, np.maximum(start - min(skew, AFTER), BEFORE))
-    after = np.where(end >= AFTER, AFTER, np.minimum(end + min(skew, AFTER), AFTER))
-    times, found = np.unique(np.concatenate((start, end, before, after)), return_inverse=True)
-    at = np.split(found.astype(np.int64), 4)
-    return Ranks(at[0], at[1], at[2], at[3], len(times), int(np.searchsorted(times, AFTER)))
+    by_end = np.argsort(end, kind="stable")
+    runs = [start, end[by_end]]
+    if skew:
+        # ±∞ stay what they are, and what an error moves beyond them is them
+        runs.append(np.where(start <= BEFORE, BEFORE, np.maximum(start - min(skew, AFTER), BEFORE)))
+        runs.append(np.where(runs[1] >= AFTER, AFTER, np.minimum(runs[1] + min(skew, AFTER), AFTER)))
+    times = np.concatenate(runs)
+    times.sort(kind="stable")  # each of these is in order already
+    times = times[np.diff(times, prepend=times[:1] - 1) != 0]
+    at = [np.searchsorted(times, one).astype(np.int32) for one in runs]
+    for ends in at[1::2]:
+        ends[by_end] = ends.copy()
+    return Ranks(at[0], at[1], at[-2], at[-1], len(times), int(np.searchsorted(times, AFTER)))
 
 
 class Places:
@@ -54,22 +57,24 @@ class Places:
         self.ranks = ranks(facts, skew)
         self.scale = self.ranks.count + 1
         count = len(facts.partitions)
-        keys = np.concatenate([one.dataset.astype(np.int64) * count + one.partition for one in (self.reads, self.writes)])
+        keys = np.concatenate([np.multiply(one.dataset, count, dtype=np.int64) for one in (self.reads, self.writes)])
+        keys[: len(self.reads)] += self.reads.partition
+        keys[len(self.reads) :] += self.writes.partition
         found, inverse = distinct(keys, len(facts.datasets) * count)
-        self.read_place: Ints = inverse[: len(self.reads)].astype(np.int64)
-        self.write_place: Ints = inverse[len(self.reads) :].astype(np.int64)
+        del keys
+        self.read_place: Small = inverse[: len(self.reads)]
+        self.write_place: Small = inverse[len(self.reads) :]
         self.dataset: Small = (found // max(count, 1)).astype(np.int32)
         self.partition: Small = (found % max(count, 1)).astype(np.int32)
         self.wild = self._wild(facts.partitions, len(facts.datasets))
         self.wild_reads, self.wild_writes = self.wild[self.read_place], self.wild[self.write_place]
+        self.first_write: Small = begins(self.writes.attempt, len(facts.start))
+        """Of each attempt, where its writes begin."""
         self._refuse()
         complete = facts.complete[self.writes.attempt]
         self.cleansing: Bools = complete & self.writes.known & np.isin(self.writes.mode, CLEANSING)
         self.replacing: Bools = self.writes.mode != APPEND
         self.complete: Bools = complete
-        self.write_key: Ints = self.writes.key
-        self.first_write: Ints = np.searchsorted(self.writes.attempt, np.arange(len(facts.start) + 1))
-        """Of each attempt, where its writes begin."""
 
     def _wild(self, partitions: Sequence[Partition], datasets: int) -> Bools:
         """Places that are all of a dataset with partitions. Raises NotPlain where others overlap without being one."""
@@ -97,13 +102,14 @@ class Places:
             raise NotPlain("an end before its beginning")
         if bool(np.any(self.reads.known & self.wild_reads) or np.any(self.writes.known & self.wild_writes)):
             raise NotPlain("all of a dataset is known, and so are partitions of it")
-        own = self.writes.attempt.astype(np.int64)
-        here = np.sort(own * len(self.dataset) + self.write_place)
+        several = np.flatnonzero(np.diff(self.first_write)[self.writes.attempt] > 1)  # as few attempts write
+        own, wild = self.writes.attempt[several].astype(np.int64), self.wild_writes[several]
+        here = np.sort(own * len(self.dataset) + self.write_place[several])
         if bool(np.any(here[1:] == here[:-1])):
             raise NotPlain("an attempt writes a place twice")
-        if bool(np.any(self.wild_writes)):
-            data = own * len(self.facts.datasets) + self.writes.dataset
-            if bool(np.any(np.isin(data[self.wild_writes], data[~self.wild_writes]))):
+        if bool(np.any(wild)):
+            data = own * len(self.facts.datasets) + self.writes.dataset[several]
+            if bool(np.any(np.isin(data[wild], data[~wild]))):
                 raise NotPlain("an attempt writes a partition and all of the dataset")
 
     @cached_property
@@ -115,16 +121,23 @@ class Places:
         found: Bools = self.replacing & (count[self.write_place] == 1) & ~whole[self.writes.dataset]
         return found
 
-    def composed(self, place: Ints, rank: Ints) -> Ints:
+    def composed(self, place: Ints | Small, rank: Ints | Small) -> Ints:
         """A place and a rank as one integer; by place, then rank."""
-        return place * self.scale + rank
+        found: Ints = np.multiply(place, self.scale, dtype=np.int64)
+        found += rank
+        return found
+
+    def number_of(self, attempt: int, number: int) -> int:
+        """The position of a write among all."""
+        first, last = (int(one) for one in self.first_write[attempt : attempt + 2])
+        return first + int(np.searchsorted(self.writes.number[first:last], number))
 
     # --- the times of reads and writes ------------------------------------------------------------------------------------
 
-    def of_reads(self, rank: Ints) -> Ints:
+    def of_reads(self, rank: Small) -> Small:
         return rank[self.reads.attempt]
 
-    def of_writes(self, rank: Ints) -> Ints:
+    def of_writes(self, rank: Small) -> Small:
         return rank[self.writes.attempt]
 
     @cached_property
@@ -144,7 +157,14 @@ def ordered(keys: Ints | Small) -> Ints:
     return np.argsort(keys, kind="stable")
 
 
-def spans(first: Ints, last: Ints) -> tuple[Ints, Ints]:
+def begins(of: Ints | Small, count: int) -> Small:
+    """Of each number below ``count``, and of ``count``, where it begins in what is in order."""
+    found = np.zeros(count + 1, np.int32)
+    np.cumsum(np.bincount(of, minlength=count), out=found[1:])
+    return found
+
+
+def spans(first: Ints | Small, last: Ints | Small) -> tuple[Ints, Ints]:
     """All of several ranges [first, last): the number of the range, and the position."""
     counts = np.maximum(last - first, 0)
     of = np.repeat(np.arange(len(counts)), counts)

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 
 from lineage.arrays.facts import INFERRED, Bools, Ints, NotPlain, Small
-from lineage.arrays.places import Places, ordered, spans
+from lineage.arrays.places import Places, begins, ordered, spans
 
 _INSTANTS = 1_000_000
 """Comparisons of what has no duration, one by one, before the columns give up."""
@@ -26,16 +26,17 @@ _MOST = 40_000_000
 class Edges:
     """Pairs of a write and a read that may see it, by write, then read. ``first``: of each write, where its pairs begin."""
 
-    first: Ints
-    read: Ints
+    first: Small
+    read: Small
     must: Bools
 
     def certain(self) -> Edges:
         """Those that must."""
-        kept = np.concatenate(([0], np.cumsum(self.must)))
+        kept = np.zeros(len(self.must) + 1, np.int32)
+        np.cumsum(self.must, out=kept[1:])
         return Edges(kept[self.first], self.read[self.must], self.must[self.must])
 
-    def of(self, writes: Ints) -> tuple[Ints, Ints]:
+    def of(self, writes: Ints) -> tuple[Ints, Small]:
         """The pairs of some writes: which of these, and the read."""
         which, at = spans(self.first[writes], self.first[writes + 1])
         return which, self.read[at]
@@ -53,21 +54,21 @@ class Seeing:
         if bool(np.any(places.wild)) and bool(np.any(places.instant[places.writes.attempt[places.cleansing]])):
             raise NotPlain("an instant")
         count = np.bincount(places.write_place, minlength=len(places.dataset))
-        self._several = np.flatnonzero(count[places.write_place] > 1), np.flatnonzero(count[places.read_place] > 1)
+        self._several = _where(count[places.write_place] > 1), _where(count[places.read_place] > 1)
         """The writes and reads of places that are written several times, as few are."""
-        only = np.full(len(places.dataset), -1)
+        only = np.full(len(places.dataset), -1, np.int32)
         only[places.write_place] = np.arange(len(places.writes))
-        reads = np.flatnonzero(count[places.read_place] == 1)
+        reads = _where(count[places.read_place] == 1)
         self._lone = only[places.read_place[reads]], reads
         """The only writes of their places with the reads of these."""
 
     # --- cleansing --------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def cleansed_since(self) -> Ints:
+    def cleansed_since(self) -> Small:
         """Of each read the latest start of a cleansing write of its place that ended before it; −1 where there is none."""
         places = self.places
-        found = np.full(len(places.reads), -1)
+        found = np.full(len(places.reads), -1, np.int32)
         write, read = self._lone
         before = places.cleansing[write] & (self._after[write] <= self._read_start[read])
         found[read[before]] = self._start[write[before]]
@@ -84,7 +85,7 @@ class Seeing:
         return found
 
     @cached_property
-    def cleansed_until(self) -> Ints:
+    def cleansed_until(self) -> Small:
         """Of each write when the first cleansing write that began after it had ended; above all ranks where there is none."""
         places = self.places
         chosen = np.flatnonzero(places.cleansing)
@@ -92,11 +93,11 @@ class Seeing:
         starts = places.composed(places.write_place[by_start], self._start[by_start])
         soonest = np.minimum.accumulate(places.composed(places.write_place[by_start], self._after[by_start])[::-1])[::-1]
         if not len(starts):
-            return np.full(len(self._start), places.ranks.count)
+            return np.full(len(self._start), places.ranks.count, np.int32)
         at = np.searchsorted(starts, places.composed(places.write_place, self._after), "left")
         found = soonest[np.minimum(at, len(soonest) - 1)]
         here = (at < len(soonest)) & (found // places.scale == places.write_place)
-        return np.where(here, found % places.scale, places.ranks.count)
+        return np.where(here, found % places.scale, places.ranks.count).astype(np.int32)
 
     # --- within a place ---------------------------------------------------------------------------------------------------
 
@@ -111,15 +112,14 @@ class Seeing:
             self._visible(writes[~ended], reads, by_end=False),
             self._instants(np.flatnonzero(~places.wild_reads)),
         ]
-        write, read = (np.concatenate(one) for one in zip(*pairs, strict=True))
+        keys = np.concatenate([write.astype(np.int64) << 32 | read for write, read in pairs])
         del pairs
-        order = ordered(write * max(len(places.reads), 1) + read)
-        write, read = write[order], read[order]
-        del order
-        first = np.searchsorted(write, np.arange(len(places.writes) + 1))
-        return Edges(first, read, self._must(write, read))
+        keys.sort()
+        write, read = (keys >> 32).astype(np.int32), keys.astype(np.int32)  # the lower half
+        del keys
+        return Edges(begins(write, len(places.writes)), read, self._must(write, read))
 
-    def _seen(self, write: Ints, read: Ints) -> tuple[Ints, Ints]:
+    def _seen(self, write: Small, read: Small) -> tuple[Small, Small]:
         """The pairs of these, each of one place, that are of two attempts, in time, and with no cleansing write between."""
         places = self.places
         seen = self._after[write] > self.cleansed_since[read]
@@ -127,7 +127,7 @@ class Seeing:
         seen &= (places.writes.attempt[write] != places.reads.attempt[read]) & ~places.wild_reads[read]
         return write[seen], read[seen]
 
-    def _visible(self, writes: Ints, reads: Ints, *, by_end: bool) -> tuple[Ints, Ints]:
+    def _visible(self, writes: Small, reads: Small, *, by_end: bool) -> tuple[Small, Small]:
         """Pairs of these. ``by_end``: they ended, so that those which did before anything else can be left out at once."""
         places = self.places
         writes = writes[ordered(places.composed(places.write_place[writes], self._start[writes]))]
@@ -144,11 +144,11 @@ class Seeing:
         which, at = spans(first, last)
         return self._seen(writes[at], reads[which])
 
-    def _instants(self, reads: Ints) -> tuple[Ints, Ints]:
+    def _instants(self, reads: Ints) -> tuple[Small, Small]:
         """Pairs that only a write or read of no duration seemed to come between, namely the pair's own."""
         places = self.places
         instant = places.instant[places.writes.attempt] & places.cleansing
-        nothing = np.zeros(0, np.int64)
+        nothing = np.zeros(0, np.int32)
         if not bool(np.any(instant)):
             return nothing, nothing
         found: list[tuple[int, int]] = []
@@ -164,7 +164,7 @@ class Seeing:
             place = places.read_place[read]
             here = by_place[first[place] : first[place + 1]]
             found += ((write, read) for write in here if self._hidden_and_seen(write, read, here))
-        pairs = np.array(found, np.int64).reshape(len(found), 2)
+        pairs = np.array(found, np.int32).reshape(len(found), 2)
         return pairs[:, 0], pairs[:, 1]
 
     def _hidden_and_seen(self, write: int, read: int, here: Ints) -> bool:
@@ -181,7 +181,7 @@ class Seeing:
         )
         return not bool(np.any(between))
 
-    def _must(self, write: Ints, read: Ints) -> Bools:
+    def _must(self, write: Small, read: Small) -> Bools:
         """Which pairs must see: the write ended before, and nothing else may have replaced any of it meanwhile."""
         places = self.places
         reads, writes = places.reads, places.writes
@@ -199,14 +199,14 @@ class Seeing:
         others -= places.replacing[w]
         others -= self._writes_too(reads.attempt[r], places.read_place[r])
         if bool(np.any(places.wild_writes)):
-            data, read_data = writes.dataset.astype(np.int64), reads.dataset[r].astype(np.int64)
+            data, read_data = writes.dataset, reads.dataset[r]
             others += self._meeting(data, read_data, places.wild_writes, self._before[w], self._read_after[r])
             others -= self._writes_all_too(reads.attempt[r], read_data)
         found: Bools = certain
         found[at] = others == 0
         return found
 
-    def _meeting(self, key_of_writes: Ints, key: Ints, which: Bools, since: Ints, until: Ints) -> Ints:
+    def _meeting(self, key_of_writes: Small, key: Small, which: Bools, since: Small, until: Small) -> Ints:
         """How many replacing writes of a place (or dataset) end at or after ``since`` and begin by ``until`` (since ≤ until)."""
         places = self.places
         chosen = np.flatnonzero(which & places.replacing)
@@ -217,7 +217,7 @@ class Seeing:
         ended = np.searchsorted(ends, places.composed(key, since), "left")
         return begun - ended
 
-    def _writes_too(self, attempt: Small, place: Ints) -> Bools:
+    def _writes_too(self, attempt: Small, place: Small) -> Bools:
         """Whether an attempt itself replaces the place."""
         places = self.places
         replaces = places.replacing & ~places.wild_writes
@@ -233,7 +233,7 @@ class Seeing:
             found[several] = np.isin(asked, keys[replaces])
         return found
 
-    def _writes_all_too(self, attempt: Small, dataset: Ints) -> Bools:
+    def _writes_all_too(self, attempt: Small, dataset: Small) -> Bools:
         places, count = self.places, len(self.places.facts.datasets)
         keys = places.writes.attempt.astype(np.int64) * count + places.writes.dataset
         return np.isin(attempt.astype(np.int64) * count + dataset, keys[places.replacing & places.wild_writes])
@@ -283,3 +283,8 @@ class Seeing:
         if not found:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         return np.concatenate(which), np.concatenate(found)
+
+
+def _where(chosen: Bools) -> Small:
+    """The positions of those chosen."""
+    return np.flatnonzero(chosen).astype(np.int32)

@@ -12,6 +12,9 @@ from lineage.arrays.places import Places, spans
 from lineage.arrays.seeing import Edges, Seeing
 from lineage.fault import Seeds
 
+_AT_ONCE = 1 << 17
+"""Writes of a level whose pairs are looked at together: what is needed meanwhile is some MB."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reached:
@@ -19,8 +22,8 @@ class Reached:
 
     attempts: Bools
     writes: Bools
-    by_write: Ints
-    through: Ints
+    by_write: Small
+    through: Small
     distance: Small
 
 
@@ -38,52 +41,52 @@ def spread(places: Places, seeds: Seeds, absent: Collection[int] = ()) -> Spread
     """Both least fixpoints from the seeds, and from attempts that read what was ``absent``. Raises NotPlain."""
     seeing = Seeing(places)
     edges = seeing.edges()
-    single = np.array([_number(places, at) for at in sorted(seeds.writes)], np.int64)
-    certain = np.array([_number(places, at) for at, sure in sorted(seeds.writes.items()) if sure], np.int64)
+    single = np.array([places.number_of(*at) for at in sorted(seeds.writes)], np.int64)
+    certain = np.array([places.number_of(*at) for at, sure in sorted(seeds.writes.items()) if sure], np.int64)
     may = _walk(places, edges, sorted({*seeds.must, *seeds.may, *absent}), single, seeing)
     must = _walk(places, edges.certain(), sorted(seeds.must), certain, None)
     return Spread(places, seeds, may, must)
-
-
-def _number(places: Places, at: tuple[int, int]) -> int:
-    """The position of a write among all."""
-    return int(np.searchsorted(places.write_key, at[0] << 32 | at[1]))
 
 
 def _walk(places: Places, edges: Edges, seeds: list[int], single: Ints, seeing: Seeing | None) -> Reached:
     """The least fixpoint along the edges. ``single``: writes that are faulty whatever was read; ``seeing``: for ``*``."""
     count = len(places.facts.start)
     attempts, writes = np.zeros(count, bool), np.zeros(len(places.writes), bool)
-    by_write, through = np.full(count, -1), np.full(count, -1)
-    distance = np.full(count, -1, np.int32)
+    by_write, through, distance = np.full((3, count), -1, np.int32)
+    seat = np.empty(count, np.int32)
     readers = places.reads.attempt
     chosen = np.array(seeds, np.int64)
     attempts[chosen] = True
     distance[chosen] = 0
     distance[places.writes.attempt[single]] = 0
     found = np.concatenate((_writes_of(places, chosen), single))
+    _, at = np.unique(found, return_index=True)
+    found = found[np.sort(at)]
     while len(found):
-        _, at = np.unique(found, return_index=True)
-        found = found[np.sort(at)]
-        front = found[~writes[found]]
-        writes[front] = True
-        which, read = edges.of(front)
-        if seeing is not None:
-            more, wild = seeing.of_wild(front, attempts)
-            if len(more):
-                which, read = np.concatenate((which, more)), np.concatenate((read, wild))
-                order = np.lexsort((read, which))
-                which, read = which[order], read[order]
-        new = ~attempts[readers[read]]
-        which, read = which[new], read[new]
-        reached, at = np.unique(readers[read], return_index=True)
-        order = np.argsort(at, kind="stable")
-        reached, at = reached[order].astype(np.int64), at[order]
-        attempts[reached] = True
-        by_write[reached], through[reached] = front[which[at]], read[at]
-        farther = distance[places.writes.attempt[front[which[at]]]] + 1
-        distance[reached] = np.where(distance[reached] < 0, farther, distance[reached])
-        found = _writes_of(places, reached)
+        level = found[~writes[found]]
+        writes[level] = True
+        following = []
+        for begin in range(0, len(level), _AT_ONCE):
+            front = level[begin : begin + _AT_ONCE]
+            which, read = edges.of(front)
+            if seeing is not None:
+                more, wild = seeing.of_wild(front, attempts)
+                if len(more):
+                    which, read = np.concatenate((which, more)), np.concatenate((read, wild))
+                    order = np.lexsort((read, which))
+                    which, read = which[order], read[order]
+            new = ~attempts[readers[read]]
+            which, read = which[new], read[new]
+            who, numbers = readers[read], np.arange(len(read), dtype=np.int32)
+            seat[who[::-1]] = numbers[::-1]  # the first pair of each attempt, which is the last said
+            at = np.flatnonzero(seat[who] == numbers)
+            reached = who[at]
+            attempts[reached] = True
+            by_write[reached], through[reached] = front[which[at]], read[at]
+            farther = distance[places.writes.attempt[front[which[at]]]] + 1
+            distance[reached] = np.where(distance[reached] < 0, farther, distance[reached])
+            following.append(_writes_of(places, reached))
+        found = np.concatenate(following) if following else level
     return Reached(attempts, writes, by_write, through, distance)
 
 

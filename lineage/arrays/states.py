@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lineage.arrays.facts import Bools, Ints
+from lineage.arrays.facts import Bools, Ints, Small, distinct
 from lineage.arrays.places import Places, ordered
 from lineage.arrays.spread import Spread
 
@@ -33,7 +33,7 @@ def states(spread: Spread) -> States:
     places = spread.places
     ranks = places.ranks
     reached = np.flatnonzero(spread.may.writes)
-    place, inverse = np.unique(places.write_place[reached], return_inverse=True)
+    place, inverse = distinct(places.write_place[reached], len(places.dataset))
     start = places.facts.start[places.writes.attempt]
     after = places.of_writes(ranks.after)
     since = np.full(len(place), np.iinfo(np.int64).max)
@@ -74,7 +74,7 @@ def _convicting(places: Places, spread: Spread) -> Bools:
     at = np.flatnonzero(found & ~places.alone)
     before, end = places.of_writes(ranks.before), places.of_writes(ranks.end)
 
-    def later(key: Ints, which: Bools, of: Ints) -> Ints:
+    def later(key: Small, which: Bools, of: Ints) -> Ints:
         """How many replacing writes of a place or dataset end at or after the beginning of these."""
         chosen = np.flatnonzero(which & places.replacing)
         ends = np.sort(places.composed(key[chosen], end[chosen]))
@@ -83,6 +83,6 @@ def _convicting(places: Places, spread: Spread) -> Bools:
 
     others = later(places.write_place, ~places.wild_writes, at) - places.replacing[at]
     if bool(np.any(places.wild_writes)):
-        others += later(writes.dataset.astype(np.int64), places.wild_writes, at)
+        others += later(writes.dataset, places.wild_writes, at)
     found[at] = others == 0
     return found

@@ -161,15 +161,15 @@ class Query:
 
     def past(self, jobs: Collection[JobId]) -> Past:
         """The last attempts of some jobs, as ``lineage.cadence`` takes them from all."""
-        numbers = {self.known.job(job): job for job in jobs}
-        begun = {numbers[number]: found for number, found in self.index.recent(numbers).items()}
+        numbers = {self.known.job(job) for job in jobs}
+        recent = self.index.recent(numbers)
         parts = self.index.manifest.parts()
         ends = [end for one in self.effects for end in (one.start, one.end)]
         if self.ended:
             ends += [self.teller.bounds(row)[1] for row in self.index.rows_of_runs(self.ended.keys())]
         nominal = [part.last_nominal for _, part in parts if part.last_nominal is not None]
         known = [moment for moment in (self.latest, *ends) if BEFORE < moment < AFTER]
-        return Past(begun, max(known, default=0), max(nominal, default=0))
+        return Past(lambda job: recent(self.known.job(job)), max(known, default=0), max(nominal, default=0))
 
     def _keys(self, made: list[Attempt], complete: set[JobId]) -> dict[DatasetId, set[str]]:
         """Under which keys the dates of the datasets stand in the whole history, where that decides anything."""

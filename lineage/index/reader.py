@@ -9,11 +9,12 @@ from datetime import date
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from lineage.cadence import RECENT, Begun
+from lineage.cadence import Begun
 from lineage.errors import IndexUnreadable
 from lineage.index.dimensions import Dimensions
 from lineage.index.files import Files
 from lineage.index.manifest import OPEN, Manifest, Part, latest
+from lineage.index.recent import begun_in
 from lineage.index.rows import Row, checksum
 from lineage.index.schema import TABLES, attempts_schema, dimensions, rows_in
 from lineage.timestamps import SECOND
@@ -118,14 +119,9 @@ class Index:
             elif (first is None or day >= first) and (last is None or day <= last):
                 yield part
 
-    def recent(self, jobs: Collection[int]) -> dict[int, list[Begun]]:
-        """The last attempts of some jobs whose start is known."""
-        table = self._read(self.manifest.tables["recent"], jobs, None)
-        found: dict[int, list[Begun]] = defaultdict(list)
-        begun = map(Begun, *(table[name].to_pylist() for name in ("start", "nominal_start", "run")))
-        for job, one in zip(table["job"].to_pylist(), begun, strict=True):
-            found[job].append(one)
-        return {job: begun[-RECENT:] for job, begun in found.items()}
+    def recent(self, jobs: Collection[int]) -> Callable[[int], list[Begun]]:
+        """The last attempts of each of some jobs whose start is known."""
+        return begun_in(self._read(self.manifest.tables["recent"], jobs, None))
 
     def rows_of_runs(self, runs: Collection[str]) -> list[Row]:
         """The attempts of some runs, wherever they are."""

@@ -8,7 +8,7 @@ from itertools import chain, repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from lineage.cadence import RECENT
+from lineage.cadence import RECENT, Begun
 from lineage.index.rows import Row
 from lineage.index.schema import counted
 
@@ -147,3 +147,25 @@ class Recent:
         columns = list(zip(*entries, strict=True)) or [()] * 6
         types = (pa.int32(), pa.int64(), pa.string(), pa.int32(), pa.int64(), pa.bool_())
         return pa.table({name: pa.array(column, kind) for name, column, kind in zip(_NAMES, columns, types, strict=True)})
+
+
+def begun_in(table: pa.Table) -> Callable[[int], list[Begun]]:
+    """The last attempts of each job of a table; those of one are made when somebody asks for them."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    job, start = (table[name].to_numpy() for name in ("job", "start"))
+    nominal = pc.fill_null(table["nominal_start"], 0).to_numpy()
+    told = pc.is_valid(table["nominal_start"]).to_numpy()
+
+    def begun(number: int) -> list[Begun]:
+        first, last = (int(one) for one in np.searchsorted(job, (number, number + 1)))
+        first = max(first, last - RECENT)
+        times = start[first:last].tolist()
+        if told[first:last].all():
+            return [Begun(*one, None) for one in zip(times, nominal[first:last].tolist(), strict=True)]
+        named = table.slice(first, last - first)
+        runs = zip(times, named["nominal_start"].to_pylist(), named["run"].to_pylist(), strict=True)
+        return [Begun(at, time, run if time is None else None) for at, time, run in runs]
+
+    return begun

@@ -171,16 +171,16 @@ class Resolver:
         counts = np.array([len(one) for one in cells], np.int64)
         found = np.array([one for some in cells for one in some], np.int32).reshape(-1, 3)
         if len(found) == len(cells):
-            cell = inverse
+            cell: Ints | Small = inverse
         else:
-            begins = np.cumsum(counts) - counts
-            entry, cell = spans(begins[inverse], begins[inverse] + counts[inverse])
+            first = np.cumsum(counts) - counts
+            entry, cell = spans(first[inverse], first[inverse] + counts[inverse])
             row, position, dataset, mode, part = row[entry], position[entry], dataset[entry], mode[entry], part[entry]
             at = at[entry]
-        known, how = found[cell, 1].astype(bool), found[cell, 2]
+        known, how = found[:, 1].astype(bool)[cell], found[:, 2].astype(np.int8)[cell]
         changes = np.flatnonzero(np.diff(row, prepend=-1))
         number = np.arange(len(row)) - np.repeat(changes, np.diff(changes, append=len(row)))
-        made = Side(row.astype(np.int32), number.astype(np.int32), dataset, found[cell, 0], known, how, mode)
+        made = Side(row.astype(np.int32), number.astype(np.int32), dataset, found[cell, 0], known, how, mode.astype(np.int8))
         unsaid = np.flatnonzero(~known | (how == _HOW["inferred"]))
         if self.within is not None:
             made = made.chosen(self._matters[dataset])

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lineage.arrays import blast as columns
+from lineage.arrays import facts, spread
 from lineage.arrays.facts import NotPlain
 from lineage.arrays.ledger import ledger_of
 from lineage.blast import blast
@@ -71,7 +72,15 @@ def plainly(history: History) -> History:
     return replace(history, attempts=tuple(attempts))
 
 
-@pytest.mark.parametrize("block", range(2))
+@pytest.fixture(params=range(2))
+def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Half of the histories; the second as if they were too many to be looked at together."""
+    if request.param:
+        monkeypatch.setattr(spread, "_AT_ONCE", 1)
+        monkeypatch.setattr(facts, "_DENSE", 0)
+    return int(request.param)
+
+
 def test_columns_answer_as_the_engine_does_over_nasty_histories(block: int) -> None:
     met: Counter[str] = Counter()
     for seed in range(block * HISTORIES // 2, (block + 1) * HISTORIES // 2):
@@ -80,7 +89,6 @@ def test_columns_answer_as_the_engine_does_over_nasty_histories(block: int) -> N
     assert met["plain"] > HISTORIES // 16, met
 
 
-@pytest.mark.parametrize("block", range(2))
 def test_columns_answer_as_the_engine_does_over_nasty_events(block: int) -> None:
     met: Counter[str] = Counter()
     for seed in range(block * HISTORIES // 8, (block + 1) * HISTORIES // 8):
