@@ -84,8 +84,7 @@ def _together(ledger: Ledger, chosen: Ints) -> Iterator[int]:
 
 def _silent(ledger: Ledger) -> Bools:
     """Attempts that leave something open: an end, or which partitions they read or wrote."""
-    found = ledger.open.copy()
-    found[ledger.unsaid] = True
+    found: Bools = ledger.open | ledger.unsaid
     reads, writes = ledger.facts.reads, ledger.facts.writes
     found[reads.attempt[~reads.known]] = True
     found[writes.attempt[~writes.known | (writes.how == INFERRED)]] = True

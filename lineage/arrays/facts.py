@@ -138,9 +138,9 @@ def distinct(values: Ints | Small, space: int) -> tuple[Ints, Small]:
         import pyarrow as pa
 
         encoded = pa.array(values).dictionary_encode()
-        used: Ints = encoded.dictionary.to_numpy()
-        order = np.argsort(used)
-        return used[order], ranks_of(order)[encoded.indices.to_numpy()]
+        found: Ints = encoded.dictionary.to_numpy().astype(np.int64)
+        order = np.argsort(found)
+        return found[order], pa.array(ranks_of(order)).take(encoded.indices).to_numpy()
     there = np.zeros(space, bool)
     there[values] = True
     used = np.flatnonzero(there).astype(np.int64)

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
-from lineage.arrays.facts import Bools, Facts, Ints, NotPlain, facts_of
+from lineage.arrays.facts import Bools, Facts, Ints, NotPlain, Small, facts_of
 from lineage.attempts import Attempt
 from lineage.datasets import JobId
 from lineage.fault import Seeds
@@ -45,7 +45,7 @@ class Ledger:
     """Attempts in the order of ``facts``.
 
     ``job``: by attempt, a number in ``jobs``; ``open``: by attempt, whether it never told its end; ``ours``: what we did ourselves;
-    ``unsaid``: attempts that leave open what of data that ``facts`` need not tell of they read or wrote;
+    ``unsaid``: by attempt, whether it leaves open what of data that ``facts`` need not tell of it read or wrote;
     ``key`` and ``nominal``: run id and number, and nominal time, of one; ``ran``: the jobs of some attempts, aliases included;
     ``alike``: of some attempts as few as leave the same open; ``several``: some attempts, made together, which takes less time;
     who looks at one of not too many soon after gets that.
@@ -53,11 +53,11 @@ class Ledger:
 
     facts: Facts
     attempts: Sequence[Attempt]
-    job: Ints
+    job: Small
     jobs: Sequence[JobId]
     open: Bools
     ours: Ints
-    unsaid: Ints
+    unsaid: Bools
     key: Callable[[int], tuple[str, int]]
     nominal: Callable[[int], tuple[int, int] | None]
     ran: Callable[[Ints], set[JobId]]
@@ -77,7 +77,7 @@ class Ledger:
 def ledger_of(attempts: Sequence[Attempt]) -> Ledger:
     """Of attempts that are objects already. Raises NotPlain."""
     jobs: dict[JobId, int] = {}
-    job = np.array([jobs.setdefault(one.job, len(jobs)) for one in attempts], np.int64)
+    job = np.array([jobs.setdefault(one.job, len(jobs)) for one in attempts], np.int32)
     return Ledger(
         facts_of(attempts),
         attempts,
@@ -85,7 +85,7 @@ def ledger_of(attempts: Sequence[Attempt]) -> Ledger:
         list(jobs),
         np.array([one.state == "OPEN" for one in attempts], bool),
         np.array([index for index, one in enumerate(attempts) if one.kind != "run"], np.int64),
-        np.zeros(0, np.int64),
+        np.zeros(len(attempts), bool),
         lambda index: attempts[index].key,
         lambda index: attempts[index].nominal,
         lambda chosen: {job for index in chosen for job in (attempts[index].job, *attempts[index].aliases)},

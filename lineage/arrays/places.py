@@ -28,21 +28,32 @@ class Ranks:
 
 
 def ranks(facts: Facts, skew: int) -> Ranks:
-    """The order of all times that the rules compare."""
-    start, end = facts.start, facts.end
-    by_end = np.argsort(end, kind="stable")
-    runs = [start, end[by_end]]
-    if skew:
-        # ±∞ stay what they are, and what an error moves beyond them is them
-        runs.append(np.where(start <= BEFORE, BEFORE, np.maximum(start - min(skew, AFTER), BEFORE)))
-        runs.append(np.where(runs[1] >= AFTER, AFTER, np.minimum(runs[1] + min(skew, AFTER), AFTER)))
-    times = np.concatenate(runs)
+    """The order of all times that the rules compare; equal times have the same rank."""
+    start, end, error = facts.start, facts.end, min(skew, AFTER)
+
+    # ±∞ stay what they are, and what an error moves beyond them is them
+    def before(start: Ints) -> Ints:
+        return np.where(start <= BEFORE, BEFORE, np.maximum(start - error, BEFORE))
+
+    def after(end: Ints) -> Ints:
+        return np.where(end >= AFTER, AFTER, np.minimum(end + error, AFTER))
+
+    by_end = np.argsort(end, kind="stable").astype(np.int32)
+    ends = end[by_end]
+    times = np.concatenate((start, ends, before(start), after(ends)) if skew else (start, ends))
     times.sort(kind="stable")  # each of these is in order already
-    times = times[np.diff(times, prepend=times[:1] - 1) != 0]
-    at = [np.searchsorted(times, one).astype(np.int32) for one in runs]
-    for ends in at[1::2]:
-        ends[by_end] = ends.copy()
-    return Ranks(at[0], at[1], at[-2], at[-1], len(times), int(np.searchsorted(times, AFTER)))
+
+    def rank(ascending: Ints) -> Small:
+        return np.searchsorted(times, ascending).astype(np.int32)
+
+    def by_start(ascending: Small) -> Small:
+        found = np.empty_like(ascending)
+        found[by_end] = ascending
+        return found
+
+    starts, stops = rank(start), by_start(rank(ends))
+    errors = (rank(before(start)), by_start(rank(after(ends)))) if skew else (starts, stops)
+    return Ranks(starts, stops, *errors, len(times), int(np.searchsorted(times, AFTER)))
 
 
 class Places:
@@ -57,10 +68,12 @@ class Places:
         self.ranks = ranks(facts, skew)
         self.scale = self.ranks.count + 1
         count = len(facts.partitions)
-        keys = np.concatenate([np.multiply(one.dataset, count, dtype=np.int64) for one in (self.reads, self.writes)])
+        space = len(facts.datasets) * count
+        kind = np.int32 if space < 1 << 31 else np.int64
+        keys = np.concatenate([np.multiply(one.dataset, count, dtype=kind) for one in (self.reads, self.writes)])
         keys[: len(self.reads)] += self.reads.partition
         keys[len(self.reads) :] += self.writes.partition
-        found, inverse = distinct(keys, len(facts.datasets) * count)
+        found, inverse = distinct(keys, space)
         del keys
         self.read_place: Small = inverse[: len(self.reads)]
         self.write_place: Small = inverse[len(self.reads) :]

@@ -8,6 +8,7 @@ overlaps everything.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +19,8 @@ from lineage.arrays.places import Places, begins, ordered, spans
 
 _INSTANTS = 1_000_000
 """Comparisons of what has no duration, one by one, before the columns give up."""
+_AT_ONCE = 1 << 18
+"""Pairs that are looked at together: what is needed meanwhile is some MB."""
 _MOST = 40_000_000
 """Pairs that are looked at before the columns give up: some GB."""
 
@@ -35,6 +38,15 @@ class Edges:
         kept = np.zeros(len(self.must) + 1, np.int32)
         np.cumsum(self.must, out=kept[1:])
         return Edges(kept[self.first], self.read[self.must], self.must[self.must])
+
+    def parts(self, writes: Ints) -> Iterator[Ints]:
+        """Some writes, as many at a time as have not too many pairs."""
+        pairs = np.cumsum(self.first[writes + 1] - self.first[writes])
+        last = 0
+        while last < len(writes):
+            first, before = last, pairs[last - 1] if last else 0
+            last = max(first + 1, int(np.searchsorted(pairs, before + _AT_ONCE, "right")))
+            yield writes[first:last]
 
     def of(self, writes: Ints) -> tuple[Ints, Small]:
         """The pairs of some writes: which of these, and the read."""

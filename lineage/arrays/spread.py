@@ -12,9 +12,6 @@ from lineage.arrays.places import Places, spans
 from lineage.arrays.seeing import Edges, Seeing
 from lineage.fault import Seeds
 
-_AT_ONCE = 1 << 17
-"""Writes of a level whose pairs are looked at together: what is needed meanwhile is some MB."""
-
 
 @dataclass(frozen=True, slots=True)
 class Reached:
@@ -39,12 +36,16 @@ class Spread:
 
 def spread(places: Places, seeds: Seeds, absent: Collection[int] = ()) -> Spread:
     """Both least fixpoints from the seeds, and from attempts that read what was ``absent``. Raises NotPlain."""
-    seeing = Seeing(places)
-    edges = seeing.edges()
+    found = Seeing(places)
+    edges = found.edges()
+    seeing = found if bool(np.any(places.wild)) else None
+    del found  # of what is large only that is kept which is needed
     single = np.array([places.number_of(*at) for at in sorted(seeds.writes)], np.int64)
     certain = np.array([places.number_of(*at) for at, sure in sorted(seeds.writes.items()) if sure], np.int64)
     may = _walk(places, edges, sorted({*seeds.must, *seeds.may, *absent}), single, seeing)
-    must = _walk(places, edges.certain(), sorted(seeds.must), certain, None)
+    del seeing
+    edges = edges.certain()
+    must = _walk(places, edges, sorted(seeds.must), certain, None)
     return Spread(places, seeds, may, must)
 
 
@@ -66,8 +67,7 @@ def _walk(places: Places, edges: Edges, seeds: list[int], single: Ints, seeing: 
         level = found[~writes[found]]
         writes[level] = True
         following = []
-        for begin in range(0, len(level), _AT_ONCE):
-            front = level[begin : begin + _AT_ONCE]
+        for front in edges.parts(level):
             which, read = edges.of(front)
             if seeing is not None:
                 more, wild = seeing.of_wild(front, attempts)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from lineage.arrays.facts import Bools, Facts, Ints, NotPlain, Side, Told, distinct, joined
+from lineage.arrays.facts import Bools, Facts, Ints, NotPlain, Side, Small, Told, distinct, joined
 from lineage.arrays.ledger import Ledger, Made
 from lineage.attempts import Attempt
 from lineage.datasets import DatasetId, JobId
@@ -23,6 +24,7 @@ from lineage.timestamps import AFTER, BEFORE
 if TYPE_CHECKING:
     import pyarrow as pa
 
+T = TypeVar("T", bound=np.generic)
 _STRINGS = (1 << 31) - 1
 """Bytes that an array of strings can hold; a year at a hub of a large company may say more."""
 _KEPT = 1 << 14
@@ -38,12 +40,12 @@ def gathered(tables: list[pa.Table]) -> pa.Table:
     words = {
         name: [chunk for one in tables for chunk in one[name].chunks] for name in WORDS
     }  # what was gathered may hold long ones
-    whole = pa.concat_tables([one.drop_columns(list(words)) for one in tables])
+    whole = pa.concat_tables([one.drop_columns(list(words)) for one in tables], promote_options="default")
     tables.clear()
     columns = dict(zip(whole.column_names, whole.columns, strict=True))
     del whole
     for name, column in columns.items():
-        columns[name] = column.combine_chunks()
+        columns[name] = column.combine_chunks() if column.null_count < len(column) else pa.nulls(len(column))
     for name in WORDS:
         columns[name] = _joined(words.pop(name))
     _give_back()
@@ -87,7 +89,7 @@ class _Rows:
 
     teller: Teller
     table: pa.Table
-    order: Ints
+    order: Small
     start: Ints
     end: Ints
     ours: Sequence[Attempt]
@@ -97,14 +99,16 @@ class _Rows:
     def ledger(self) -> Ledger:
         facts = self._facts()
         own = np.array([one.state == "OPEN" for one in self.ours], bool)
+        silent = np.zeros(self.table.num_rows, bool)
+        silent[self._resolved.unsaid[0]] = True
         return Ledger(
             facts,
             Made(len(facts.start), self._attempt),
             self._job,
             [*self._jobs],
-            np.insert(self._in_state("O"), self._before, own),
+            self._with_ours(self._in_state("O"), own),
             np.flatnonzero(self._row < 0),
-            np.flatnonzero(self._row >= 0)[self._resolved.unsaid[0]],
+            self._with_ours(silent, more=False),
             self._key_of,
             self._nominal_of,
             self._ran,
@@ -126,9 +130,13 @@ class _Rows:
         return np.array(found, np.int64)
 
     @cached_property
-    def _row(self) -> Ints:
+    def _row(self) -> Small:
         """Of each attempt its row; of ours −1 for the first, −2 for the second."""
-        return np.insert(np.arange(self.table.num_rows), self._before, -1 - np.arange(len(self.ours)))
+        return self._with_ours(np.arange(self.table.num_rows, dtype=np.int32), -1 - np.arange(len(self.ours)))
+
+    def _with_ours(self, told: npt.NDArray[T], more: Any) -> npt.NDArray[T]:
+        """What rows tell, with what ours do."""
+        return np.insert(told, self._before, more) if self.ours else told
 
     def _facts(self) -> Facts:
         found = self._resolved
@@ -138,9 +146,9 @@ class _Rows:
             told[0].add(int(at), one.reads)
             told[1].add(int(at), one.writes)
         return Facts(
-            np.insert(self.start, self._before, [one.start for one in self.ours]),
-            np.insert(self.end, self._before, [one.end for one in self.ours]),
-            np.insert(self._in_state("C"), self._before, np.array([one.state == "COMPLETE" for one in self.ours], bool)),
+            self._with_ours(self.start, [one.start for one in self.ours]),
+            self._with_ours(self.end, [one.end for one in self.ours]),
+            self._with_ours(self._in_state("C"), np.array([one.state == "COMPLETE" for one in self.ours], bool)),
             _moved(found.reads, of_row, told[0].side()),
             _moved(found.writes, of_row, told[1].side()),
             list(found.numbers.datasets),
@@ -153,41 +161,30 @@ class _Rows:
     @cached_property
     def _resolved(self) -> Resolved:
         (slots, forms), (partitions, lists), (key, keys) = (self._in_words(one) for one in ("slots", "partitions", "partition_key"))
-        nominal, nominals = _nominals(*self._dates)
+        nominal, nominals = _nominals(*(_whole(self.table[one], AFTER) for one in ("nominal_start", "nominal_end")))
+        nominal = nominal[self.order]
         columns = Columns(self._shape, Saying(slots, forms, partitions, lists), key, keys, nominal, nominals)
         return Resolver(self.teller, self._taken, columns, self.within).resolve()
 
-    def _taken(self, rows: Ints) -> pa.Table:
+    def _taken(self, rows: Ints | Small) -> pa.Table:
         """Some rows, by their numbers in the order."""
         return self.table.take(self.order[rows])
 
-    def _ordered(self, name: str, missing: int) -> Ints:
-        """A column of whole numbers, in the order."""
-        return _whole(self.table[name], missing)[self.order]
-
     @cached_property
-    def _shape(self) -> Ints:
-        return self._ordered("shape", 0)
+    def _shape(self) -> Small:
+        return _whole(self.table["shape"], 0)[self.order].astype(np.int32)
 
     @cached_property
     def _shapes(self) -> Ints:
         """The shapes that there are."""
         return distinct(self._shape, int(self._shape.max(initial=0)) + 1)[0]
 
-    @cached_property
-    def _dates(self) -> tuple[Ints, Ints]:
-        return self._ordered("nominal_start", AFTER), self._ordered("nominal_end", AFTER)
-
-    @cached_property
-    def _states(self) -> tuple[Ints, Sequence[str]]:
-        return self._in_words("state")
-
-    def _in_words(self, name: str) -> tuple[Ints, Sequence[str]]:
+    def _in_words(self, name: str) -> tuple[Small, Sequence[str]]:
         found, words = _words(self.table[name])
         return found[self.order], words.to_pylist()
 
     def _in_state(self, state: str) -> Bools:
-        found, names = self._states
+        found, names = self._in_words("state")
         return found == names.index(state) if state in names else np.zeros(len(found), bool)
 
     @cached_property
@@ -197,12 +194,12 @@ class _Rows:
         return {job: number for number, job in enumerate(names)}
 
     @cached_property
-    def _job(self) -> Ints:
+    def _job(self) -> Small:
         """Of each attempt the number of its job."""
-        of_shape = np.zeros(int(self._shape.max(initial=0)) + 1, np.int64)
+        of_shape = np.zeros(int(self._shape.max(initial=0)) + 1, np.int32)
         for one in self._shapes:
             of_shape[one] = self._jobs[self.teller.shape(int(one)).job]
-        return np.insert(of_shape[self._shape], self._before, [self._jobs[one.job] for one in self.ours])
+        return self._with_ours(of_shape[self._shape], [self._jobs[one.job] for one in self.ours])
 
     # --- one attempt --------------------------------------------------------------------------------------------------------
 
@@ -213,17 +210,20 @@ class _Rows:
         row = int(self._row[index])
         return self.ours[-1 - row].key if row < 0 else self._key_of_row(row)
 
-    @cached_property
-    def _numbers(self) -> Ints:
-        return self._ordered("number", 0)
-
     def _key_of_row(self, row: int) -> tuple[str, int]:
-        return self.table["run"][int(self.order[row])].as_py(), int(self._numbers[row])
+        at = int(self.order[row])
+        return self._of("run", at), self._of("number", at)
+
+    def _of(self, name: str, at: int) -> Any:
+        """One value of a column."""
+        return self.table[name][at].as_py()
 
     def _nominal_of(self, index: int) -> tuple[int, int] | None:
         row = int(self._row[index])
-        told = (AFTER, AFTER) if row < 0 else (int(self._dates[0][row]), int(self._dates[1][row]))
-        return None if AFTER in told else told
+        if row < 0:
+            return None
+        start, end = (self._of(name, int(self.order[row])) for name in ("nominal_start", "nominal_end"))
+        return None if start is None or end is None else (start, end)
 
     # --- several ------------------------------------------------------------------------------------------------------------
 
@@ -269,23 +269,26 @@ def _moved(told: Side, of_row: Ints, more: Side) -> Side:
 
 def _whole(column: Any, missing: int) -> Ints:
     """A column of whole numbers."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    filled = pc.fill_null(column, missing) if column.null_count else column
-    found: Ints = filled.to_numpy().astype(np.int64)
+    if pa.types.is_null(column.type):
+        return np.full(len(column), missing)
+    found: Ints = pc.fill_null(column, missing).to_numpy().astype(np.int64, copy=False)
     return found
 
 
-def _words(column: Any) -> tuple[Ints, pa.StringArray]:
+def _words(column: Any) -> tuple[Small, pa.StringArray]:
     """A column of words as numbers in those that come second; −1 for null."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     if column.num_chunks != 1:
         raise NotPlain("more text than one array holds")
     array = column.chunk(0)
     if not pa.types.is_dictionary(array.type):
         array = array.dictionary_encode()
-    return _whole(array.indices, -1), array.dictionary
+    return pc.fill_null(array.indices, -1).to_numpy(), array.dictionary
 
 
 def _ends(table: pa.Table, teller: Teller) -> Ints:
@@ -293,23 +296,24 @@ def _ends(table: pa.Table, teller: Teller) -> Ints:
     end = _whole(table["end"], AFTER)
     silent = np.flatnonzero(end == AFTER)
     if len(silent) and (teller.ended or teller.declarations.lost_after is not None):
+        end = end.copy()
         told = (table[name].take(silent).to_pylist() for name in ("run", "start", "times"))
         for row, run, start, times in zip(silent, *told, strict=True):
             end[row] = teller.ending(run, times[-1] if times else start)
     return end
 
 
-def _nominals(start: Ints, end: Ints) -> tuple[Ints, list[tuple[int, int]]]:
+def _nominals(start: Ints, end: Ints) -> tuple[Small, list[tuple[int, int]]]:
     """The nominal starts as numbers in the list that comes second; −1 where an attempt tells none."""
     import pyarrow as pa
 
     found = pa.array(start, mask=(start == AFTER) | (end == AFTER)).dictionary_encode()
-    return _whole(found.indices, -1), [(one, one) for one in found.dictionary.to_pylist()]
+    return _words(pa.chunked_array([found]))[0], [(one, one) for one in found.dictionary.to_pylist()]
 
 
-def _in_order(table: pa.Table, start: Ints, end: Ints) -> Ints:
+def _in_order(table: pa.Table, start: Ints, end: Ints) -> Small:
     """By start, end, run and number; the last two only where they decide."""
-    order = np.lexsort((end, start))
+    order = np.lexsort((end, start)).astype(np.int32)
     alike = (start[order][1:] == start[order][:-1]) & (end[order][1:] == end[order][:-1])
     if bool(np.any(alike)):
         several = np.flatnonzero(np.concatenate((alike, [False])) | np.concatenate(([False], alike)))

@@ -159,7 +159,7 @@ def begun_in(table: pa.Table) -> Callable[[int], list[Begun]]:
     told = pc.is_valid(table["nominal_start"]).to_numpy()
 
     def begun(number: int) -> list[Begun]:
-        first, last = (int(one) for one in np.searchsorted(job, (number, number + 1)))
+        first, last = (int(one) for one in np.searchsorted(job, np.array((number, number + 1), job.dtype)))
         first = max(first, last - RECENT)
         times = start[first:last].tolist()
         if told[first:last].all():

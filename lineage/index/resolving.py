@@ -40,11 +40,11 @@ _BLOCK = 1 << 15
 class Columns:
     """What decides about the cells of rows. ``key`` and ``nominal``: numbers in ``keys`` and ``nominals``, −1 for none."""
 
-    shape: Ints
+    shape: Small
     saying: Saying
-    key: Ints
+    key: Small
     keys: Sequence[str]
-    nominal: Ints
+    nominal: Small
     nominals: Sequence[tuple[int, int]]
 
 
@@ -61,7 +61,7 @@ class Resolved:
     numbers: Numbers
     odd: frozenset[int]
     one_by_one: Bools
-    unsaid: tuple[Ints, Ints]
+    unsaid: tuple[Small, Small]
 
 
 @dataclass
@@ -143,13 +143,13 @@ class Resolver:
 
     # --- partitions ---------------------------------------------------------------------------------------------------------
 
-    def _expanded(self, flat: _Flat, shape: Ints | Small, rows: Ints, side: int, said: Said) -> tuple[Side, tuple[Ints, Ints]]:
+    def _expanded(self, flat: _Flat, shape: Small, rows: Ints, side: int, said: Said) -> tuple[Side, tuple[Small, Small]]:
         """Reads or writes of the rows, and what they leave open."""
         blocks = [self._block(flat, shape, rows[at : at + _BLOCK], side, said) for at in range(0, max(len(rows), 1), _BLOCK)]
         unsaid = [np.concatenate(one) for one in zip(*(open_ for _, open_ in blocks), strict=True)]
         return end_to_end([one for one, _ in blocks]), (unsaid[0], unsaid[1])
 
-    def _block(self, flat: _Flat, shape: Ints | Small, rows: Ints, side: int, said: Said) -> tuple[Side, tuple[Ints, Ints]]:
+    def _block(self, flat: _Flat, shape: Small, rows: Ints, side: int, said: Said) -> tuple[Side, tuple[Small, Small]]:
         columns = self.columns
         of = shape[rows]
         which, at = spans(flat.first[side][of], flat.first[side][of + 1])
@@ -184,7 +184,8 @@ class Resolver:
         unsaid = np.flatnonzero(~known | (how == _HOW["inferred"]))
         if self.within is not None:
             made = made.chosen(self._matters[dataset])
-        return made, (row[unsaid], (at[unsaid] * 2 + side) * 2 + (part[unsaid] >= 0))
+        codes = (at[unsaid] * 2 + side) * 2 + (part[unsaid] >= 0)
+        return made, (row[unsaid].astype(np.int32), codes.astype(np.int32))
 
     @cached_property
     def _matters(self) -> Bools:

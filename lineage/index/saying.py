@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from lineage.arrays.facts import Ints, distinct
+from lineage.arrays.facts import Ints, Small, distinct
 from lineage.arrays.places import spans
 
 _Slots = tuple[tuple[int, tuple[int, ...]], ...]
@@ -32,15 +32,15 @@ class Said:
 class Saying:
     """The columns ``slots`` and ``partitions`` of rows: by row numbers in the texts that they have; −1 for none."""
 
-    slots: Ints
+    slots: Small
     forms: Sequence[str]
-    partitions: Ints
+    partitions: Small
     lists: Sequence[str]
 
     def said(self, width: Ints, copies: Ints) -> Said:
         """What rows say whose shapes have so many references, told by so many events."""
         widest, copying = int(width.max(initial=0)), int(copies.max(initial=0)) + 1
-        codes = ((self.slots + 1) * (widest + 1) + np.maximum(width, 0)) * copying + copies
+        codes = ((self.slots.astype(np.int64) + 1) * (widest + 1) + np.maximum(width, 0)) * copying + copies
         kinds, kind = distinct(codes, (len(self.forms) + 1) * (widest + 1) * copying)
         told = [self._slots(*self._apart(int(one), widest, copying)) for one in kinds]
         lists = len(self.lists) + 1

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from lineage.arrays import blast as columns
-from lineage.arrays import facts, spread
+from lineage.arrays import facts, seeing
 from lineage.arrays.facts import NotPlain
 from lineage.arrays.ledger import ledger_of
 from lineage.blast import blast
@@ -76,7 +76,7 @@ def plainly(history: History) -> History:
 def block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Half of the histories; the second as if they were too many to be looked at together."""
     if request.param:
-        monkeypatch.setattr(spread, "_AT_ONCE", 1)
+        monkeypatch.setattr(seeing, "_AT_ONCE", 1)
         monkeypatch.setattr(facts, "_DENSE", 0)
     return int(request.param)
 

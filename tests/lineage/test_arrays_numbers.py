@@ -29,8 +29,9 @@ def test_ranks_are_in_the_order_of_the_times(spans: list[list[int]], skew: int) 
     told = {"start": start.tolist(), "end": end.tolist()}
     told["before"] = [at if at == BEFORE else max(at - skew, BEFORE) for at in told["start"]]
     told["after"] = [at if at == AFTER else min(at + skew, AFTER) for at in told["end"]]
-    order = sorted({at for times in told.values() for at in times})
+    ranked = {at: rank for name, times in told.items() for at, rank in zip(times, getattr(found, name).tolist(), strict=True)}
     for name, times in told.items():
-        assert getattr(found, name).tolist() == [order.index(at) for at in times]
-    assert found.count == len(order)
-    assert found.never == (order.index(AFTER) if AFTER in order else len(order))
+        assert getattr(found, name).tolist() == [ranked[at] for at in times]
+    assert [ranked[at] for at in sorted(ranked)] == sorted(set(ranked.values()))
+    assert max(ranked.values()) < found.count
+    assert found.never == ranked.get(AFTER, found.count)
