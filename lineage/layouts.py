@@ -42,7 +42,7 @@ class Layout:
             raise PartitionError("a partition layout must not be empty", "write partition = false for an unpartitioned dataset")
         if text != text.strip("/") or "//" in text:
             raise PartitionError(f"the partition layout {text!r} must not begin or end with '/', nor contain '//'")
-        if not _NAMED.search(text) and self.grain is None:
+        if not self.named and self.grain is None:
             raise PartitionError(f"the partition layout {text!r} names no date part and no {{key}}", "for example dt=%Y-%m-%d")
         if any(segment in {".", ".."} for segment in text.split("/")):
             raise PartitionError(f"the partition layout {text!r} contains a relative path")
@@ -50,13 +50,17 @@ class Layout:
     @property
     def grain(self) -> Grain | None:
         """The grain of its dates; None when it has none."""
-        return next((grain for directive, grain in _FINEST if directive in self.template), None)
+        return _grain(self.template)
 
     @property
     def date_keys(self) -> frozenset[str]:
         """The keys under which its dates stand; BARE for a segment without one."""
-        dated = [segment for segment in self.template.split("/") if "%" in segment]
-        return frozenset(segment.partition("=")[0] if "=" in segment else BARE for segment in dated)
+        return _date_keys(self.template)
+
+    @property
+    def named(self) -> bool:
+        """Whether it has plain keys."""
+        return _named(self.template)
 
     def at(self, moment: datetime) -> Partition:
         """The partition of the period around a moment. Raises PartitionError when the layout has no dates, or other keys too."""
@@ -121,12 +125,29 @@ class Layout:
         return path
 
 
+@lru_cache
+def _grain(template: str) -> Grain | None:
+    return next((grain for directive, grain in _FINEST if directive in template), None)
+
+
+@lru_cache
+def _date_keys(template: str) -> frozenset[str]:
+    dated = [segment for segment in template.split("/") if "%" in segment]
+    return frozenset(segment.partition("=")[0] if "=" in segment else BARE for segment in dated)
+
+
+@lru_cache
+def _named(template: str) -> bool:
+    return _NAMED.search(template) is not None
+
+
 @lru_cache(maxsize=1 << 16)  # few partitions are named, by many attempts each
 def _fit(layout: Layout, found: Partition) -> Partition | None:
     period = found.period
-    if period is None or layout.grain is None or _NAMED.search(layout.template):
+    if period is None or layout.grain is None or layout.named:
         return None
-    if not layout.date_keys.issuperset(set(found.dated_keys) - {BARE}):
+    keys = layout.date_keys
+    if any(key not in keys and key != BARE for key in found.dated_keys):
         return None
     if len(found.items) > (2 if period.grain is Grain.HOUR and found.get("hour") else 1):
         return None
@@ -137,7 +158,7 @@ def _fit(layout: Layout, found: Partition) -> Partition | None:
 
 @lru_cache(maxsize=1 << 16)
 def _of(layout: Layout, period: Period) -> Partition:
-    if layout.grain is None or period.grain is not layout.grain or _NAMED.search(layout.template):
+    if layout.grain is None or period.grain is not layout.grain or layout.named:
         raise PartitionError(f"{period} does not fit the partition layout {layout.template}")
     path = period.start.strftime(layout.template)
     found = from_path(path)

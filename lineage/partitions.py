@@ -161,7 +161,7 @@ def parse_partition(text: str) -> Partition:
         return UNKNOWN
     if not text:
         raise PartitionError("an empty partition", "write * for all of the dataset, or for example dt=2026-11-18")
-    if (match := _TAIL_DATE.fullmatch("x/" + text)) and match[1] == "x":
+    if "=" not in text and (match := _TAIL_DATE.fullmatch("x/" + text)) and match[1] == "x":
         return split_name("x/" + text)[1]
     mapping: dict[str, str] = {}
     ranges: dict[str, Value] = {}
@@ -176,7 +176,8 @@ def parse_partition(text: str) -> Partition:
             ranges[key] = OffsetRange(first, end)
         else:
             mapping[key] = value
-    return Partition(tuple(sorted({**dict(partition(mapping).items), **ranges}.items())))
+    found = partition(mapping)
+    return Partition(tuple(sorted({**dict(found.items), **ranges}.items()))) if ranges else found
 
 
 @lru_cache(maxsize=8192)

@@ -74,8 +74,11 @@ class Resolver:
     within: Collection[DatasetId] | None = None
     numbers: Numbers = field(default_factory=Numbers)
     _classes: dict[object, int] = field(default_factory=dict)
-    _memo: dict[tuple[int, int, int, int], list[tuple[int, bool, int]]] = field(default_factory=dict)
     _examples: list[tuple[int, int, DatasetId, JobId]] = field(default_factory=list)
+    _layouts: dict[object, int] = field(default_factory=dict)
+    _layout_of: list[int] = field(default_factory=list)
+    _memo: dict[int, list[tuple[int, bool, int]]] = field(default_factory=dict)
+    _observed: dict[tuple[int, int], list[tuple[int, bool]]] = field(default_factory=dict)
 
     def resolve(self) -> Resolved:
         """The reads and writes of all rows."""
@@ -139,6 +142,8 @@ class Resolver:
         found = self._classes.setdefault((side, *key), len(self._classes))
         if found == len(self._examples):
             self._examples.append((side, reference, dataset, job))
+            layout = self.teller.declarations.dataset(dataset).partition if reference >= 0 else None
+            self._layout_of.append(self._layouts.setdefault(layout, len(self._layouts)))
         return found
 
     # --- partitions ---------------------------------------------------------------------------------------------------------
@@ -167,7 +172,11 @@ class Resolver:
         if (space := len(self._classes) * keys * width) >= 1 << 62:
             raise NotPlain("too many combinations")
         used, inverse = distinct((kind * np.int64(keys) + key + 1) * width + told, space)
-        cells = [self._told(said, *_apart(int(one), keys, width, texts)) for one in used]
+        cells = []
+        for one in used.tolist():
+            if one not in self._memo:
+                self._memo[one] = self._cells(said.texts, *_apart(one, keys, width, texts))
+            cells.append(self._memo[one])
         counts = np.array([len(one) for one in cells], np.int64)
         found = np.array([one for some in cells for one in some], np.int32).reshape(-1, 3)
         if len(found) == len(cells):
@@ -192,24 +201,17 @@ class Resolver:
         """By number of a dataset; once all of the shapes were distinct."""
         return np.array([self.within is None or one in self.within for one in self.numbers.datasets], bool)
 
-    def _told(self, said: Said, kind: int, key: int, part: int, nominal: int) -> list[tuple[int, bool, int]]:
-        """Partition, whether it is known, and how; worked out once for all blocks."""
-        found = self._memo.get((kind, key, part, nominal))
-        if found is None:
-            found = self._memo[kind, key, part, nominal] = self._cells(kind, said.texts, part, key, nominal)
-        return found
-
-    def _cells(self, kind: int, texts: Sequence[tuple[str, ...]], part: int, key: int, nominal: int) -> list[tuple[int, bool, int]]:
+    def _cells(self, texts: Sequence[tuple[str, ...]], kind: int, key: int, part: int, nominal: int) -> list[tuple[int, bool, int]]:
         """Partition, whether it is known, and how."""
         side, number, dataset, job = self._examples[kind]
         if number < 0:
             return [(0, False, _HOW["inferred"])]
         cells, told = self.teller.cells, self.teller.known.refs[number]
+        if part >= 0 and texts[part] and key < 0 and not told.inferred:
+            observed = self._named(dataset, kind, part, texts[part])
+            several = dict.fromkeys(observed) if side == _READ else {one[0]: one for one in observed}.values()
+            return [(partition, known, _HOW["observed"]) for partition, known in several]
         named = tuple(map(partition_text.read, texts[part])) if part >= 0 else ()
-        if named and key < 0 and not told.inferred:
-            observed = cells.named(dataset, named)
-            several = dict.fromkeys(observed) if side == _READ else {one.partition: one for one in observed}.values()
-            return [(self.numbers.partition(one.partition), one.known, _HOW["observed"]) for one in several]
         reference = DatasetRef(told.dataset, named, told.suffixed, inferred=told.inferred)  # what tells classes apart
         if side == _READ:
             reads = dict.fromkeys(cells.read(reference, dataset, Attempt("", 0, job), ()))
@@ -223,6 +225,15 @@ class Resolver:
         )
         made = {cell.partition: (cell, how) for cell, how in cells.written(reference, dataset, bare)}
         return [(self.numbers.partition(cell.partition), cell.known, _HOW[how]) for cell, how in made.values()]
+
+    def _named(self, dataset: DatasetId, kind: int, part: int, texts: Sequence[str]) -> list[tuple[int, bool]]:
+        """The partitions that somebody names, and whether that tells them; the same for all classes of a layout."""
+        at = self._layout_of[kind], part
+        found = self._observed.get(at)
+        if found is None:
+            cells = self.teller.cells.named(dataset, map(partition_text.read, texts))
+            found = self._observed[at] = [(self.numbers.partition(one.partition), one.known) for one in cells]
+        return found
 
 
 class _Flat:
