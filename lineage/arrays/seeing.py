@@ -118,14 +118,15 @@ class Seeing:
         places = self.places
         writes, reads = self._several
         reads, ended = reads[~places.wild_reads[reads]], self._end[writes] < places.ranks.never
-        pairs = [
-            self._seen(*self._lone),
-            self._visible(writes[ended], reads, by_end=True),
-            self._visible(writes[~ended], reads, by_end=False),
-            self._instants(np.flatnonzero(~places.wild_reads)),
-        ]
-        keys = np.concatenate([write.astype(np.int64) << 32 | read for write, read in pairs])
-        del pairs
+        lone = range(0, len(self._lone[0]), _AT_ONCE)
+        keys = np.concatenate(
+            [
+                *(_key(*self._seen(*(one[at : at + _AT_ONCE] for one in self._lone))) for at in lone),
+                _key(*self._visible(writes[ended], reads, by_end=True)),
+                _key(*self._visible(writes[~ended], reads, by_end=False)),
+                _key(*self._instants(np.flatnonzero(~places.wild_reads))),
+            ]
+        )
         keys.sort()
         write, read = (keys >> 32).astype(np.int32), keys.astype(np.int32)  # the lower half
         del keys
@@ -295,6 +296,11 @@ class Seeing:
         if not found:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         return np.concatenate(which), np.concatenate(found)
+
+
+def _key(write: Small, read: Small) -> Ints:
+    """A write and a read as one integer; by write, then read."""
+    return write.astype(np.int64) << 32 | read
 
 
 def _where(chosen: Bools) -> Small:

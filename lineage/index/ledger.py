@@ -48,7 +48,7 @@ def gathered(tables: list[pa.Table]) -> pa.Table:
         columns[name] = column.combine_chunks() if column.null_count < len(column) else pa.nulls(len(column))
     for name in WORDS:
         columns[name] = _joined(words.pop(name))
-    _give_back()
+    give_back()
     return pa.table(columns)
 
 
@@ -72,11 +72,11 @@ def ledger(teller: Teller, table: pa.Table, ours: Sequence[Attempt] = (), within
     start, end = _whole(table["start"], BEFORE), _ends(table, teller)
     order = _in_order(table, start, end)
     made = _Rows(teller, table, order, start[order], end[order], sorted(ours, key=_key), within).ledger()
-    _give_back()
+    give_back()
     return made
 
 
-def _give_back() -> None:
+def give_back() -> None:
     """Return to the system what was needed in between: a large question needs it again for something else."""
     import pyarrow as pa
 

@@ -250,7 +250,7 @@ class Query:
     def _by_columns(self, choosing: Choosing, fix: Fix | None, starts: set[Tagged]) -> tuple[History, BlastRadius]:
         """By ``lineage.arrays``. Raises NotPlain for what that does not cover."""
         from lineage.arrays import blast as columns
-        from lineage.index.ledger import gathered, ledger
+        from lineage.index.ledger import gathered, give_back, ledger
 
         dropped = self._dropped()
         jobs, datasets = self.reach.downstream({*starts, *(("dataset", one) for _, one in dropped)})
@@ -285,6 +285,7 @@ class Query:
                 chosen = numbers_of(candidates, told)
             within = np.array([one in datasets for one in told.facts.datasets], bool)
             found = columns.judge(told, moved(seeds, chosen), skew, within)
+            give_back()
             for dataset, since in columns.since(found).items():
                 needed.want_touching({dataset}, since)
             if needed.enough:
