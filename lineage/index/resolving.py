@@ -74,6 +74,7 @@ class Resolver:
     within: Collection[DatasetId] | None = None
     numbers: Numbers = field(default_factory=Numbers)
     _classes: dict[object, int] = field(default_factory=dict)
+    _class_of: dict[tuple[int, int], int] = field(default_factory=dict)
     _examples: list[tuple[int, int, DatasetId, JobId]] = field(default_factory=list)
     _layouts: dict[object, int] = field(default_factory=dict)
     _layout_of: list[int] = field(default_factory=list)
@@ -134,6 +135,8 @@ class Resolver:
 
     def _class(self, side: int, reference: int, dataset: DatasetId, job: JobId) -> int:
         """References of one class mean the same partitions by the same words."""
+        if reference >= 0 and (side, reference) in self._class_of:
+            return self._class_of[side, reference]
         key: tuple[object, ...] = _MISSING
         if reference >= 0:
             rule, cells = self.teller.declarations.dataset(dataset), self.teller.cells
@@ -144,6 +147,7 @@ class Resolver:
             self._examples.append((side, reference, dataset, job))
             layout = self.teller.declarations.dataset(dataset).partition if reference >= 0 else None
             self._layout_of.append(self._layouts.setdefault(layout, len(self._layouts)))
+        self._class_of[side, reference] = found
         return found
 
     # --- partitions ---------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -61,7 +61,7 @@ class Teller:
     latest: int
     """The last moment that the index knows (ns UTC)."""
     _shapes: dict[int, Shape] = field(default_factory=dict)
-    _plains: dict[object, Plain | None] = field(default_factory=dict)
+    _alike: dict[object, tuple[bool, bool, Plain | None]] = field(default_factory=dict)
     _memo: dict[object, tuple[tuple[Read, ...], tuple[Write, ...]]] = field(default_factory=dict)
     _usual: dict[JobId, tuple[set[DatasetId], set[DatasetId]]] = field(default_factory=dict)
     _named: dict[object, tuple[Read, ...] | tuple[Write, ...]] = field(default_factory=dict)
@@ -191,26 +191,24 @@ class Teller:
         if number in self._shapes:
             return self._shapes[number]
         heads = self.known.shapes[number]
-        jobs = [job for job in dict.fromkeys(self.known.heads[head].job for head in heads) if job is not None]
-        find, declared = self.gathering.identities.find, self.declarations
-        outputs = {find(self.known.refs[one].dataset) for head in heads for one in self.known.heads[head].outputs}
-        inputs = {find(self.known.refs[one].dataset) for head in heads for one in self.known.heads[head].inputs}
-        dated = any(declared.dataset(one).nominal and isinstance(declared.dataset(one).partition, Layout) for one in outputs)
-        windowed = any((edge := declared.edge(jobs[0], one)) is not None and edge.window is not None for one in inputs)
-        plain = None if windowed else self._plain(jobs[0], heads)
-        made = Shape(jobs[0], tuple(jobs[1:]), heads, dated or windowed, bool(outputs), plain)
-        self._shapes[number] = made
+        told = [self.known.heads[head] for head in heads]
+        jobs = [job for job in dict.fromkeys(head.job for head in told) if job is not None]
+        key = jobs[0], tuple([(head.inputs, head.outputs) for head in told if head.inputs or head.outputs])
+        if key not in self._alike:  # shapes of a job differ more often in what their events say beside
+            self._alike[key] = self._referring(*key)
+        made = self._shapes[number] = Shape(jobs[0], tuple(jobs[1:]), heads, *self._alike[key])
         return made
 
-    def _plain(self, job: JobId, heads: tuple[int, ...]) -> Plain | None:
-        """How to resolve a shape's references one by one; None where they depend on each other or on a window."""
-        told = [(head.inputs, head.outputs) for head in map(self.known.heads.__getitem__, heads) if head.inputs or head.outputs]
-        if not told or any(one != told[0] for one in told):
-            return None
-        key = job, told[0], len(told)  # shapes of a job differ more often in what their events say beside
-        if key not in self._plains:
-            self._plains[key] = self._resolvable(*key)
-        return self._plains[key]
+    def _referring(self, job: JobId, told: Sequence[tuple[tuple[int, ...], tuple[int, ...]]]) -> tuple[bool, bool, Plain | None]:
+        """What a job's shapes have in common whose events name these references."""
+        find, refs, declared = self.gathering.identities.find, self.known.refs, self.declarations
+        inputs, outputs = ({find(refs[one].dataset) for named in told for one in named[side]} for side in (0, 1))
+        dated = any(declared.dataset(one).nominal and isinstance(declared.dataset(one).partition, Layout) for one in outputs)
+        windowed = any((edge := declared.edge(job, one)) is not None and edge.window is not None for one in inputs)
+        plain = None
+        if told and not windowed and all(one == told[0] for one in told):  # else they depend on each other, or on a window
+            plain = self._resolvable(job, told[0], len(told))
+        return dated or windowed, bool(outputs), plain
 
     def _resolvable(self, job: JobId, told: tuple[tuple[int, ...], tuple[int, ...]], copies: int) -> Plain | None:
         find, refs = self.gathering.identities.find, self.known.refs
