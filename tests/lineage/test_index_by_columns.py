@@ -71,6 +71,20 @@ def test_attempts_of_one_shape_may_leave_different_things_open() -> None:
     assert any("does not say which partitions" in one for one in reasons)
 
 
+def test_a_name_means_to_each_layout_what_its_clock_shows() -> None:
+    midnight = "dt=2026-11-17T23:00:00Z"
+    events = [
+        *ran("01", "02", "bad", "clean", writes=[dataset("clean", midnight)]),
+        *ran("03", "04", "reader", "mart", reads=[dataset("clean", midnight)], writes=[dataset("mart", midnight)]),
+    ]
+    berlin, london = (
+        DatasetRule(f"s3://lake/{name}", partition=Layout("dt=%Y-%m-%d"), timezone=ZoneInfo(zone))
+        for name, zone in (("clean", "Europe/Berlin"), ("mart", "Europe/London"))
+    )
+    found = both(events, Declarations((berlin, replace(london, partition=Layout("dt=%Y-%m-%d/hour=%H")))))["cells"]
+    assert {one["partition"] for one in found} == {DAY, "dt=2026-11-17/hour=23"}
+
+
 def test_what_is_declared_of_one_job_is_not_of_another() -> None:
     events = [*ran("01", "02", "bad", "clean", writes=["clean"]), *ran("03", "04", "r", "mart", reads=["clean"], writes=["mart"])]
     for pattern in ("/*", "*/", "[!t]*"):
