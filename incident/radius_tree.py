@@ -37,10 +37,11 @@ def radius_tree(radius: BlastRadius, readers: Sequence[NextReader] = (), most: i
     waiting = nearest if most is None else nearest[:most]
     root = Tree(Text(f"Fault: {printable(str(radius.fault['words']))}"), guide_style="dim")
     branches: dict[DatasetId | None, Tree] = {None: root}
+    through = {one.dataset: one.through() for one in waiting}
     while waiting:
-        ready = [one for one in waiting if one.through in branches or one.through not in found] or waiting[:1]
+        ready = [one for one in waiting if (by := through[one.dataset]) in branches or by not in found] or waiting[:1]
         for one in ready:
-            branch = branches.get(one.through, root).add(_dataset(one))
+            branch = branches.get(through[one.dataset], root).add(_dataset(one))
             for group in one.groups():
                 branch.add(_state(group, None if most is None else _STRETCHES, narrowed=bool(radius.fault.get("columns"))))
             branches[one.dataset] = branch

@@ -13,7 +13,7 @@ from lineage.datasets import DatasetId
 from lineage.partitions import Partition
 
 if TYPE_CHECKING:
-    from lineage.blast_radius import Reached, ReachedAttempt, ReachedCell
+    from lineage.blast_radius import Hop, Reached, ReachedAttempt, ReachedCell
 
 _STATES: tuple[Reached, ...] = ("TAINTED", "SUSPECT", "CLEANED")
 
@@ -36,15 +36,17 @@ class StateGroup:
 
 @dataclass(frozen=True, slots=True)
 class ReachedDataset:
-    """``steps``: attempts from the fault to it, along the shortest explanation; ``through``: the dataset before it there."""
+    """``steps``: attempts from the fault to it, along the shortest explanation; ``through``: the dataset before it there.
+
+    ``through`` and ``groups`` are made only for who looks at them.
+    """
 
     dataset: DatasetId
     serving: bool
     owners: tuple[str, ...]
     steps: int
-    through: DatasetId | None
+    through: Callable[[], DatasetId | None]
     groups: Callable[[], tuple[StateGroup, ...]]
-    """Made only for who looks at them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +89,14 @@ def _by_dataset(cells: Sequence[ReachedCell]) -> Iterator[ReachedDataset]:
         found[one.cell.dataset].append(one)
     for dataset, own in found.items():
         path = min((one.path for one in own), key=len)
-        earlier = [hop.cell.dataset for hop in path[:-1] if hop.cell.dataset != dataset]
         yield ReachedDataset(
-            dataset, own[0].serving, own[0].owners, len(path), earlier[-1] if earlier else None, partial(_groups, own)
+            dataset, own[0].serving, own[0].owners, len(path), partial(before, path, dataset), partial(_groups, own)
         )
+
+
+def before(path: Sequence[Hop], dataset: DatasetId) -> DatasetId | None:
+    """The last other dataset on the way to one."""
+    return next((hop.cell.dataset for hop in reversed(path[:-1]) if hop.cell.dataset != dataset), None)
 
 
 def _groups(cells: Sequence[ReachedCell]) -> tuple[StateGroup, ...]:

@@ -11,7 +11,7 @@ from lineage.arrays.facts import Ints
 from lineage.arrays.places import Places
 from lineage.arrays.reached_attempts import Attempts
 from lineage.arrays.reached_cells import STATES, Cells
-from lineage.overview import Overview, ReachedDataset, StateGroup
+from lineage.overview import Overview, ReachedDataset, StateGroup, before
 
 
 @dataclass
@@ -53,14 +53,13 @@ class Summary:
     def _reached_dataset(self, positions: Ints) -> ReachedDataset:
         dataset = self.cells.dataset_of(int(self.cells.states.place[positions[0]]))
         steps = self.cells.paths.lengths[positions]
-        earlier = [hop.cell.dataset for hop in self.cells.paths.of(int(positions[int(np.argmin(steps))]))[:-1]]
-        others = [one for one in earlier if one != dataset]
+        nearest = int(positions[int(np.argmin(steps))])
         return ReachedDataset(
             dataset,
             self.cells.history.serving(dataset),
             self.cells.history.owned_by(dataset),
             int(steps.min()),
-            others[-1] if others else None,
+            lambda: before(self.cells.paths.of(nearest), dataset),
             lambda: tuple(self._groups(positions)),
         )
 

@@ -39,9 +39,13 @@ def by_columns(history: History, fault: Fault) -> BlastRadius:
     return columns.radius_of(history, ledger, fault, judged)[0]
 
 
+def _nothing() -> None:
+    """For what is told apart from the rest."""
+
+
 def said(radius: BlastRadius) -> dict[str, Any]:
     told = radius.overview
-    groups = [(replace(one, groups=tuple), one.groups()) for one in told.by_dataset()]
+    groups = [(replace(one, through=_nothing, groups=tuple), one.through(), one.groups()) for one in told.by_dataset()]
     whole = {"whole": (list(radius.attempts), list(radius.cells))}
     return {**radius.to_json(), **whole, "overview": replace(told, by_dataset=tuple), "groups": groups}
 
