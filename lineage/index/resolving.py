@@ -175,7 +175,7 @@ class Resolver:
         width = texts + len(columns.nominals) + 1
         if (space := len(self._classes) * keys * width) >= 1 << 62:
             raise NotPlain("too many combinations")
-        used, inverse = distinct((kind * np.int64(keys) + key + 1) * width + told, space)
+        used, inverse = distinct((np.multiply(kind, keys, dtype=np.int64) + key + 1) * width + told, space)
         cells = []
         for one in used.tolist():
             if one not in self._memo:

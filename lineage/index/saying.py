@@ -44,7 +44,7 @@ class Saying:
         kinds, kind = distinct(codes, (len(self.forms) + 1) * (widest + 1) * copying)
         told = [self._slots(*self._apart(int(one), widest, copying)) for one in kinds]
         lists = len(self.lists) + 1
-        alike, of = distinct(kind * np.int64(lists) + self.partitions + 1, len(kinds) * lists)
+        alike, of = distinct(np.multiply(kind, lists, dtype=np.int64) + self.partitions + 1, len(kinds) * lists)
         parts, texts = self._parts(*np.divmod(alike, lists), told, widest)
         good = np.array([one is not None for one in told], bool)
         return Said(np.where(good[kind], of, -1), parts, texts)
