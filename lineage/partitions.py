@@ -100,6 +100,7 @@ def _written(partition: Partition) -> str:
     return "/".join(f"{_quoted(key)}={value}" if key else value for key, value in written) or "*"
 
 
+@lru_cache(maxsize=1 << 13)  # keys, days and hours: few, and in nearly all partitions
 def _quoted(text: str) -> str:
     """A key or value as it may stand between ``/`` and ``=``; a space at its end would be lost to whoever strips the text."""
     return quote(text, safe=_PLAIN if text == text.strip() else _PLAIN.replace(" ", ""))
