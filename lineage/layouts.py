@@ -125,18 +125,18 @@ class Layout:
         return path
 
 
-@lru_cache
+@lru_cache(maxsize=1 << 12)
 def _grain(template: str) -> Grain | None:
     return next((grain for directive, grain in _FINEST if directive in template), None)
 
 
-@lru_cache
+@lru_cache(maxsize=1 << 12)
 def _date_keys(template: str) -> frozenset[str]:
     dated = [segment for segment in template.split("/") if "%" in segment]
     return frozenset(segment.partition("=")[0] if "=" in segment else BARE for segment in dated)
 
 
-@lru_cache
+@lru_cache(maxsize=1 << 12)
 def _named(template: str) -> bool:
     return _NAMED.search(template) is not None
 

@@ -129,7 +129,7 @@ def joined(parts: Sequence[Side]) -> Side:
 
 
 _DENSE = 1 << 23
-"""Up to so many possible values are counted off in a table rather than sorted: a table of 32 MB."""
+"""Up to so many possible values are counted off in a table, of 32 MB, rather than hashed."""
 
 
 def distinct(values: Ints | Small, space: int) -> tuple[Ints, Small]:

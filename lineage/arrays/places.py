@@ -115,7 +115,7 @@ class Places:
             raise NotPlain("an end before its beginning")
         if bool(np.any(self.reads.known & self.wild_reads) or np.any(self.writes.known & self.wild_writes)):
             raise NotPlain("all of a dataset is known, and so are partitions of it")
-        several = np.flatnonzero(np.diff(self.first_write)[self.writes.attempt] > 1)  # as few attempts write
+        several = np.flatnonzero(np.diff(self.first_write)[self.writes.attempt] > 1)  # few attempts write several
         own, wild = self.writes.attempt[several].astype(np.int64), self.wild_writes[several]
         here = np.sort(own * len(self.dataset) + self.write_place[several])
         if bool(np.any(here[1:] == here[:-1])):

@@ -37,9 +37,8 @@ def gathered(tables: list[pa.Table]) -> pa.Table:
 
     if not any(one.num_rows for one in tables):
         raise NotPlain("nothing ran")
-    words = {
-        name: [chunk for one in tables for chunk in one[name].chunks] for name in WORDS
-    }  # what was gathered may hold long ones
+    # words by themselves: what was gathered before may hold long ones, which are of another type
+    words = {name: [chunk for one in tables for chunk in one[name].chunks] for name in WORDS}
     whole = pa.concat_tables([one.drop_columns(list(words)) for one in tables], promote_options="default")
     tables.clear()
     columns = dict(zip(whole.column_names, whole.columns, strict=True))
@@ -108,7 +107,7 @@ class _Rows:
             [*self._jobs],
             self._with_ours(self._in_state("O"), own),
             np.flatnonzero(self._row < 0),
-            self._with_ours(silent, more=False),
+            self._with_ours(silent, ours=False),
             self._key_of,
             self._nominal_of,
             self._ran,
@@ -134,9 +133,9 @@ class _Rows:
         """Of each attempt its row; of ours −1 for the first, −2 for the second."""
         return self._with_ours(np.arange(self.table.num_rows, dtype=np.int32), -1 - np.arange(len(self.ours)))
 
-    def _with_ours(self, told: npt.NDArray[T], more: Any) -> npt.NDArray[T]:
+    def _with_ours(self, told: npt.NDArray[T], ours: Any) -> npt.NDArray[T]:
         """What rows tell, with what ours do."""
-        return np.insert(told, self._before, more) if self.ours else told
+        return np.insert(told, self._before, ours) if self.ours else told
 
     def _facts(self) -> Facts:
         found = self._resolved
@@ -163,7 +162,7 @@ class _Rows:
         (slots, forms), (partitions, lists), (key, keys) = (self._in_words(one) for one in ("slots", "partitions", "partition_key"))
         nominal, nominals = _nominals(*(_whole(self.table[one], AFTER) for one in ("nominal_start", "nominal_end")))
         nominal = nominal[self.order]
-        columns = Columns(self._shape, Saying(slots, forms, partitions, lists), key, keys, nominal, nominals)
+        columns = Columns(self._shape, Saying(slots, forms, partitions, lists), key, keys.to_pylist(), nominal, nominals)
         return Resolver(self.teller, self._taken, columns, self.within).resolve()
 
     def _taken(self, rows: Ints | Small) -> pa.Table:
@@ -179,12 +178,13 @@ class _Rows:
         """The shapes that there are."""
         return distinct(self._shape, int(self._shape.max(initial=0)) + 1)[0]
 
-    def _in_words(self, name: str) -> tuple[Small, Sequence[str]]:
+    def _in_words(self, name: str) -> tuple[Small, pa.StringArray]:
         found, words = _words(self.table[name])
-        return found[self.order], words.to_pylist()
+        return found[self.order], words
 
     def _in_state(self, state: str) -> Bools:
-        found, names = self._in_words("state")
+        found, words = self._in_words("state")
+        names = words.to_pylist()
         return found == names.index(state) if state in names else np.zeros(len(found), bool)
 
     @cached_property

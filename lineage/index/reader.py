@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 WORDS = ["slots", "partitions"]
 """Columns of text that is long and repeats."""
+_LARGE = 1 << 20
+"""Bytes of words in a file of which few rows may need few."""
 _DAY = 86_400 * SECOND
 _EPOCH = date(1970, 1, 1).toordinal()
 ASKED = [name for name in Row._fields if name not in {"odd", "run_crc"}]
@@ -178,7 +180,22 @@ class Index:
                 f"the event index {self.files.place} lacks {name}, or it is damaged: {error}",
                 "remove the index and run incident lineage ingest again: it is made from the sources",
             ) from error
-        return table.filter(pc.is_in(table["job"], value_set=pa.array(sorted(jobs), pa.int32())))
+        table = table.filter(pc.is_in(table["job"], value_set=pa.array(sorted(jobs), pa.int32())))
+        return _used(table) if words else table
+
+
+def _used(table: pa.Table) -> pa.Table:
+    """The rows, less the words in large dictionaries that none of them has."""
+    import pyarrow as pa
+
+    for name in WORDS:
+        if sum(one.dictionary.nbytes for one in table[name].chunks) > _LARGE:
+            chunks = []
+            for chunk in table[name].chunks:
+                number = chunk.indices.dictionary_encode()
+                chunks.append(pa.DictionaryArray.from_arrays(number.indices, chunk.dictionary.take(number.dictionary)))
+            table = table.set_column(table.column_names.index(name), name, pa.chunked_array(chunks))
+    return table
 
 
 def _groups(metadata: Any, jobs: list[int]) -> Iterator[int]:

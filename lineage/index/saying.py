@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,9 @@ import orjson
 
 from lineage.arrays.facts import Ints, Small, distinct
 from lineage.arrays.places import spans
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _Slots = tuple[tuple[int, tuple[int, ...]], ...]
 """Positions of references, and which of the partitions of its row each names."""
@@ -33,9 +37,9 @@ class Saying:
     """The columns ``slots`` and ``partitions`` of rows: by row numbers in the texts that they have; −1 for none."""
 
     slots: Small
-    forms: Sequence[str]
+    forms: pa.StringArray
     partitions: Small
-    lists: Sequence[str]
+    lists: pa.StringArray
 
     def said(self, width: Ints, copies: Ints) -> Said:
         """What rows say whose shapes have so many references, told by so many events."""
@@ -59,7 +63,7 @@ class Saying:
         """What slots say of each copy; None where copies differ, or a version is named."""
         if form < 0:
             return ()
-        offsets, told = orjson.loads(self.forms[form])
+        offsets, told = orjson.loads(self.forms[form].as_py())
         if offsets != [copy * width for copy in range(copies)] or any(len(one) > 2 or one[0] >= width for one in told):
             return None
         return tuple((position, tuple(which)) for position, which in told)
@@ -79,7 +83,7 @@ class Saying:
         of, texts, patterns = [], dict[tuple[str, ...], int](), list(where)
         for pattern, one in zip(*(column.tolist() for column in np.divmod(used, lists)), strict=True):
             if one not in read:
-                read[one] = orjson.loads(self.lists[one - 1])
+                read[one] = orjson.loads(self.lists[one - 1].as_py())
             names = read[one]
             of.append(texts.setdefault(tuple([names[index] for index in patterns[pattern]]), len(texts)))
         parts = np.full((len(kind), widest + 1), -1, np.int32)

@@ -15,7 +15,7 @@ from lineage.effects import Effect
 from lineage.events import event
 from lineage.fault import Fault
 from lineage.history import build
-from lineage.index import ledger
+from lineage.index import ledger, reader
 from lineage.index.query import Query
 from lineage.layouts import Layout
 from lineage.timestamps import parse
@@ -145,7 +145,9 @@ def test_columns_are_what_answers_a_plain_question(monkeypatch: pytest.MonkeyPat
 
 def test_slots_that_one_array_cannot_hold_are_joined_by_those_of_earlier_days(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger, "_STRINGS", 8)
+    monkeypatch.setattr(reader, "_LARGE", 8)
     events = [
+        *ran("00", "00:30", "other", "aside", writes=[dataset("aside", "dt=2026-11-01")]),  # of whom nobody asks
         *ran("2026-10-03T01:00:00Z", "2026-10-03T02:00:00Z", "early", "report", reads=[dataset("mart", DAY)], writes=["report"]),
         *ran("01", "02", "bad", "clean", writes=[dataset("clean", DAY)]),
         *ran("2026-10-01T01:00:00Z", "05", "long", "mart", reads=[dataset("clean", DAY)], writes=[dataset("mart", DAY)]),

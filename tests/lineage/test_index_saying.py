@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +28,9 @@ def said(rows: list[tuple[str | None, str | None]], width: int, copies: int) -> 
         for of, column in zip((forms, lists), zip(*rows, strict=True), strict=True)
     ]
     every = np.ones(len(rows), np.int64)
-    found = Saying(np.array(numbers[0]), forms, np.array(numbers[1]), lists).said(every * width, every * copies)
+    found = Saying(np.array(numbers[0]), pa.array(forms, pa.string()), np.array(numbers[1]), pa.array(lists, pa.string())).said(
+        every * width, every * copies
+    )
     parts = [None if of < 0 else enumerate(found.parts[of].tolist()) for of in found.of.tolist()]
     return [None if some is None else {at: found.texts[one] for at, one in some if one >= 0} for some in parts]
 
