@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from itertools import chain, repeat
@@ -151,7 +152,6 @@ class Recent:
 
 def begun_in(table: pa.Table) -> Callable[[int], list[Begun]]:
     """The last attempts of each job of a table; those of one are made when somebody asks for them."""
-    import numpy as np
     import pyarrow.compute as pc
 
     job, start = (table[name].to_numpy() for name in ("job", "start"))
@@ -159,8 +159,8 @@ def begun_in(table: pa.Table) -> Callable[[int], list[Begun]]:
     told = pc.is_valid(table["nominal_start"]).to_numpy()
 
     def begun(number: int) -> list[Begun]:
-        first, last = (int(one) for one in np.searchsorted(job, np.array((number, number + 1), job.dtype)))
-        first = max(first, last - RECENT)
+        last = bisect_right(job, number)
+        first = max(bisect_left(job, number), last - RECENT)
         times = start[first:last].tolist()
         if told[first:last].all():
             return [Begun(*one, None) for one in zip(times, nominal[first:last].tolist(), strict=True)]
