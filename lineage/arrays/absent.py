@@ -6,7 +6,7 @@ import numpy as np
 
 from lineage.arrays.facts import DROP, Ints, NotPlain, Small
 from lineage.arrays.ledger import Ledger
-from lineage.arrays.places import Places, ordered
+from lineage.arrays.places import Places, begins, ordered
 
 
 def read_while_absent(places: Places, ledger: Ledger) -> dict[int, str]:
@@ -46,7 +46,7 @@ class _Grouped:
 
     def __init__(self, place: Small, count: int) -> None:
         self._order = ordered(place)
-        self._first = np.searchsorted(place[self._order], np.arange(count + 1))
+        self._first = begins(place, count)
 
     def of(self, place: int) -> Ints:
         return self._order[self._first[place] : self._first[place + 1]]

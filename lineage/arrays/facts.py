@@ -149,7 +149,7 @@ def distinct(values: Ints | Small, space: int) -> tuple[Ints, Small]:
     return used, number[values]
 
 
-def ranks_of(order: Ints) -> Small:
+def ranks_of(order: Ints | Sequence[int]) -> Small:
     """Of each position where it stands in an order."""
     rank = np.empty(len(order), np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)

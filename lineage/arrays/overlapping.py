@@ -6,8 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from lineage.arrays.facts import Ints
-from lineage.arrays.places import ordered
+from lineage.arrays.facts import Ints, Small
+from lineage.arrays.places import begins, ordered
 from lineage.arrays.spread import Spread
 
 
@@ -18,11 +18,11 @@ class Overlapping:
         self._spread, self._places = spread, spread.places
 
     @cached_property
-    def _reached_writes(self) -> tuple[Ints, Ints]:
+    def _reached_writes(self) -> tuple[Ints, Small]:
         """The reached writes by place, and where those of each place begin."""
         reached = np.flatnonzero(self._spread.may.writes)
         reached = reached[ordered(self._places.write_place[reached])]
-        return reached, np.searchsorted(self._places.write_place[reached], np.arange(len(self._places.dataset) + 1))
+        return reached, begins(self._places.write_place[reached], len(self._places.dataset))
 
     def at(self, place: int) -> Ints:
         """Its own."""

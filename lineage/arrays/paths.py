@@ -92,7 +92,7 @@ class Paths:
 
     @cached_property
     def _origins(self) -> frozenset[int]:
-        return frozenset(self.number(at) for at in self.spread.seeds.writes)
+        return frozenset(self._places.number_of(at) for at in self.spread.seeds.writes)
 
     def _path(self, write: int, reached: Reached) -> tuple[Hop, ...]:
         places, ledger = self._places, self.ledger
@@ -119,7 +119,3 @@ class Paths:
     def write_at(self, write: int) -> WriteAt:
         """Attempt and number of a write."""
         return int(self._places.writes.attempt[write]), int(self._places.writes.number[write])
-
-    def number(self, at: WriteAt) -> int:
-        """The position of a write among all."""
-        return self._places.number_of(*at)

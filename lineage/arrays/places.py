@@ -140,8 +140,9 @@ class Places:
         found += rank
         return found
 
-    def number_of(self, attempt: int, number: int) -> int:
-        """The position of a write among all."""
+    def number_of(self, at: tuple[int, int]) -> int:
+        """The position of a write (attempt and number) among all."""
+        attempt, number = at
         first, last = (int(one) for one in self.first_write[attempt : attempt + 2])
         return first + int(np.searchsorted(self.writes.number[first:last], number))
 
@@ -171,7 +172,7 @@ def ordered(keys: Ints | Small) -> Ints:
 
 
 def begins(of: Ints | Small, count: int) -> Small:
-    """Of each number below ``count``, and of ``count``, where it begins in what is in order."""
+    """Of each number below ``count``, and of ``count``, where it begins once these are in order."""
     found = np.zeros(count + 1, np.int32)
     np.cumsum(np.bincount(of, minlength=count), out=found[1:])
     return found

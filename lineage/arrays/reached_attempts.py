@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from lineage.arrays.facts import Bools, Ints
+from lineage.arrays.facts import Bools, Ints, ranks_of
 from lineage.arrays.ledger import Ledger, Made
 from lineage.arrays.places import Places
 from lineage.arrays.spread import Spread
@@ -37,8 +37,7 @@ class Attempts:
         reached = spread.may.attempts.copy()
         reached[[at[0] for at in spread.seeds.writes]] = True
         found = np.flatnonzero(reached)
-        rank = np.zeros(len(ledger.jobs), np.int64)
-        rank[sorted(range(len(ledger.jobs)), key=ledger.jobs.__getitem__)] = np.arange(len(ledger.jobs))
+        rank = ranks_of(sorted(range(len(ledger.jobs)), key=ledger.jobs.__getitem__))
         keys = (rank[ledger.job[found]], places.facts.start[found], np.maximum(spread.may.distance[found], 0))
         order = np.lexsort(keys)
         found = found[order]

@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from lineage.arrays.facts import Bools, Ints
+from lineage.arrays.facts import Bools, Ints, Small, ranks_of
 from lineage.arrays.ledger import Ledger, Made
 from lineage.arrays.overlapping import Overlapping
 from lineage.arrays.paths import Paths
-from lineage.arrays.places import Places
+from lineage.arrays.places import Places, begins
 from lineage.arrays.spread import Spread
 from lineage.arrays.states import States
 from lineage.attempts import Cell
@@ -63,11 +63,9 @@ class Cells:
         return np.lexsort((rank[places.partition[place]], self._dataset_rank[places.dataset[place]]))
 
     @cached_property
-    def _dataset_rank(self) -> Ints:
+    def _dataset_rank(self) -> Small:
         datasets = self._places.facts.datasets
-        rank = np.zeros(len(datasets), np.int64)
-        rank[sorted(range(len(datasets)), key=datasets.__getitem__)] = np.arange(len(datasets))
-        return rank
+        return ranks_of(sorted(range(len(datasets)), key=datasets.__getitem__))
 
     @cached_property
     def state(self) -> Ints:
@@ -132,10 +130,10 @@ class Cells:
         return int(places.facts.end[places.writes.attempt[found]].min()) if len(found) else None
 
     @cached_property
-    def _cleansers(self) -> tuple[Ints, Ints]:
+    def _cleansers(self) -> tuple[Ints, Small]:
         """The writes that may clean, and where those of each place begin."""
         found = self.states.cleansing
-        return found, np.searchsorted(self._places.write_place[found], np.arange(len(self._places.dataset) + 1))
+        return found, begins(self._places.write_place[found], len(self._places.dataset))
 
     def why(self, place: int) -> str:
         """Why a place is only SUSPECT."""
@@ -151,7 +149,7 @@ class Cells:
             self.reasons,
             _Causes(self.ledger, self.paths, self.spread),
             _Those(must.attempts, lambda attempt: attempt),
-            _Those(must.writes, self.paths.number),
+            _Those(must.writes, self._places.number_of),
         )
 
 

@@ -254,10 +254,9 @@ class Seeing:
     # --- wild places --------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _reads_of(self) -> tuple[Ints, Ints]:
+    def _reads_of(self) -> tuple[Ints, Small]:
         """Reads by dataset, and where each dataset's begin."""
-        order = ordered(self.places.reads.dataset)
-        return order, np.searchsorted(self.places.reads.dataset[order], np.arange(len(self.places.facts.datasets) + 1))
+        return ordered(self.places.reads.dataset), begins(self.places.reads.dataset, len(self.places.facts.datasets))
 
     @cached_property
     def _wild_readers(self) -> dict[int, Ints]:

@@ -36,17 +36,20 @@ class Spread:
 
 def spread(places: Places, seeds: Seeds, absent: Collection[int] = ()) -> Spread:
     """Both least fixpoints from the seeds, and from attempts that read what was ``absent``. Raises NotPlain."""
-    found = Seeing(places)
-    edges = found.edges()
-    seeing = found if bool(np.any(places.wild)) else None
-    del found  # of what is large only that is kept which is needed
-    single = np.array([places.number_of(*at) for at in sorted(seeds.writes)], np.int64)
-    certain = np.array([places.number_of(*at) for at, sure in sorted(seeds.writes.items()) if sure], np.int64)
+    edges, seeing = _seen(places)
+    single = np.array([places.number_of(at) for at in sorted(seeds.writes)], np.int64)
+    certain = np.array([places.number_of(at) for at, sure in sorted(seeds.writes.items()) if sure], np.int64)
     may = _walk(places, edges, sorted({*seeds.must, *seeds.may, *absent}), single, seeing)
     del seeing
     edges = edges.certain()
     must = _walk(places, edges, sorted(seeds.must), certain, None)
     return Spread(places, seeds, may, must)
+
+
+def _seen(places: Places) -> tuple[Edges, Seeing | None]:
+    """All pairs within places, and, where there is ``*``, what tells the others: it is large, so that only then it is kept."""
+    seeing = Seeing(places)
+    return seeing.edges(), seeing if bool(np.any(places.wild)) else None
 
 
 def _walk(places: Places, edges: Edges, seeds: list[int], single: Ints, seeing: Seeing | None) -> Reached:

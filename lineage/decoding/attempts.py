@@ -46,7 +46,7 @@ class Attempts:
         self._shapes: dict[tuple[int, ...], int] = {}
         self._ended: dict[tuple[int, int], int] = {}
         self._alike: dict[tuple[int, int], int] = {}
-        self._slots: dict[tuple[int, int, tuple[int, ...], int], str] = {}
+        self._slots: dict[tuple[int, int, tuple[int, ...], int], str | None] = {}
         self._listed: dict[tuple[str, ...], tuple[str | None, int]] = {}
         self._where: dict[Where, int] = {}
         self._keyed: set[tuple[int, tuple[str, ...]]] = set()
@@ -138,11 +138,10 @@ class Attempts:
             told, where = listed([some.texts for _, some, _ in named if some is not None])
             found = self._listed[key] = told, self._where.setdefault(where, len(self._where))
         shape = head, times, tuple(places), found[1]
-        slots = self._slots.get(shape)
-        if slots is None:
+        if shape not in self._slots:
             make_room(self._slots)
-            slots = self._slots[shape] = self._written([(head, named)] * times)[0] or ""
-        return slots, found[0]
+            self._slots[shape], _ = self._written([(head, named)] * times)
+        return self._slots[shape], found[0]
 
     def _written(self, events: Sequence[tuple[int, list[Placed]]]) -> tuple[str | None, str | None]:
         told = []

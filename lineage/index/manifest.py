@@ -89,7 +89,7 @@ class Manifest:
             raise IndexUnreadable(f"the event index {place} is damaged", _AGAIN) from None
         if made_in != FORMAT:
             newer = isinstance(made_in, int) and made_in > FORMAT
-            hint = "use that version, or name another place with --to" if newer else _AGAIN
+            hint = "use that version, or name another place with --to" if newer else _ANOTHER
             raise IndexUnreadable(
                 f"the event index {place} has format {made_in}, made by {'a newer' if newer else 'an older'} version;"
                 f" this one reads format {FORMAT}",
@@ -112,6 +112,7 @@ class Manifest:
 Note = tuple[str, int, str, bool]
 """A line that was not used (or, where that is true, only noted): its file, its number, and why."""
 
+_ANOTHER = "make another from the sources with incident lineage ingest --to PLACE; remove this one only if no source of it is gone"
 _AGAIN = "remove it and run incident lineage ingest again: it is made from the sources"
 
 

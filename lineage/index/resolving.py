@@ -74,10 +74,9 @@ class Resolver:
     within: Collection[DatasetId] | None = None
     numbers: Numbers = field(default_factory=Numbers)
     _classes: dict[object, int] = field(default_factory=dict)
-    _class_of: dict[tuple[int, int], int] = field(default_factory=dict)
-    _examples: list[tuple[int, int, DatasetId, JobId]] = field(default_factory=list)
+    _examples: list[tuple[int, int, DatasetId, JobId, int]] = field(default_factory=list)
+    """Of each class a reference by side and number, its dataset and job, and the number of its layout."""
     _layouts: dict[object, int] = field(default_factory=dict)
-    _layout_of: list[int] = field(default_factory=list)
     _memo: dict[int, list[tuple[int, bool, int]]] = field(default_factory=dict)
     _observed: dict[tuple[int, int], list[tuple[int, bool]]] = field(default_factory=dict)
 
@@ -135,8 +134,6 @@ class Resolver:
 
     def _class(self, side: int, reference: int, dataset: DatasetId, job: JobId) -> int:
         """References of one class mean the same partitions by the same words."""
-        if reference >= 0 and (side, reference) in self._class_of:
-            return self._class_of[side, reference]
         key: tuple[object, ...] = _MISSING
         if reference >= 0:
             rule, cells = self.teller.declarations.dataset(dataset), self.teller.cells
@@ -144,10 +141,8 @@ class Resolver:
             key = (cells.unpartitioned(dataset), rule.partition, bool(rule.nominal), told.suffixed, bool(told.inferred))
         found = self._classes.setdefault((side, *key), len(self._classes))
         if found == len(self._examples):
-            self._examples.append((side, reference, dataset, job))
             layout = self.teller.declarations.dataset(dataset).partition if reference >= 0 else None
-            self._layout_of.append(self._layouts.setdefault(layout, len(self._layouts)))
-        self._class_of[side, reference] = found
+            self._examples.append((side, reference, dataset, job, self._layouts.setdefault(layout, len(self._layouts))))
         return found
 
     # --- partitions ---------------------------------------------------------------------------------------------------------
@@ -207,12 +202,12 @@ class Resolver:
 
     def _cells(self, texts: Sequence[tuple[str, ...]], kind: int, key: int, part: int, nominal: int) -> list[tuple[int, bool, int]]:
         """Partition, whether it is known, and how."""
-        side, number, dataset, job = self._examples[kind]
+        side, number, dataset, job, layout = self._examples[kind]
         if number < 0:
             return [(0, False, _HOW["inferred"])]
         cells, told = self.teller.cells, self.teller.known.refs[number]
         if part >= 0 and texts[part] and key < 0 and not told.inferred:
-            observed = self._named(dataset, kind, part, texts[part])
+            observed = self._named(dataset, layout, part, texts[part])
             several = dict.fromkeys(observed) if side == _READ else {one[0]: one for one in observed}.values()
             return [(partition, known, _HOW["observed"]) for partition, known in several]
         named = tuple(map(partition_text.read, texts[part])) if part >= 0 else ()
@@ -230,14 +225,12 @@ class Resolver:
         made = {cell.partition: (cell, how) for cell, how in cells.written(reference, dataset, bare)}
         return [(self.numbers.partition(cell.partition), cell.known, _HOW[how]) for cell, how in made.values()]
 
-    def _named(self, dataset: DatasetId, kind: int, part: int, texts: Sequence[str]) -> list[tuple[int, bool]]:
-        """The partitions that somebody names, and whether that tells them; the same for all classes of a layout."""
-        at = self._layout_of[kind], part
-        found = self._observed.get(at)
-        if found is None:
+    def _named(self, dataset: DatasetId, layout: int, part: int, texts: Sequence[str]) -> list[tuple[int, bool]]:
+        """The partitions that somebody names, and whether that tells them; the same for all datasets of a layout."""
+        if (layout, part) not in self._observed:
             cells = self.teller.cells.named(dataset, map(partition_text.read, texts))
-            found = self._observed[at] = [(self.numbers.partition(one.partition), one.known) for one in cells]
-        return found
+            self._observed[layout, part] = [(self.numbers.partition(one.partition), one.known) for one in cells]
+        return self._observed[layout, part]
 
 
 class _Flat:

@@ -162,6 +162,7 @@ def test_an_index_of_another_version_is_refused_by_name(ask: Answer, folder: Pat
     for command in (("lineage", "ingest", "--to", "there"), BLAST):
         refused = ask(*command, lineage="index:there" if command is BLAST else "events", code=2)
         assert f"has format {made_in}, made by {by} version; this one reads format {FORMAT}" in refused["problems"][0]["message"]
+        assert "--to" in refused["problems"][0]["hint"]  # removing it may lose what only files told that are gone
 
 
 def test_whoever_else_is_writing_is_not_disturbed(ask: Answer, folder: Path, tmp_path: Path) -> None:
